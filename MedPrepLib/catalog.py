@@ -1,0 +1,405 @@
+"""Every finding code MedPrep knows: what it means, what it is worth, what makes it go away.
+
+The severities are defaults: ``[screen.severity]`` in a study file may change them per code.
+"""
+
+from __future__ import annotations
+
+from MedPrepLib.findings import Kind, Severity
+
+_KINDS: dict[str, Kind] = {}
+
+
+def _kind(code: str, severity: Severity, meaning: str, remedy: str) -> Kind:
+    if code in _KINDS:
+        raise ValueError(f"finding code {code} is declared twice")
+    _KINDS[code] = Kind(code, severity, meaning, remedy)
+    return _KINDS[code]
+
+
+def _note(code: str, meaning: str, remedy: str) -> Kind:
+    return _kind(code, Severity.NOTE, meaning, remedy)
+
+
+def _review(code: str, meaning: str, remedy: str) -> Kind:
+    return _kind(code, Severity.REVIEW, meaning, remedy)
+
+
+def _reject(code: str, meaning: str, remedy: str) -> Kind:
+    return _kind(code, Severity.REJECT, meaning, remedy)
+
+
+def all_kinds() -> tuple[Kind, ...]:
+    """Every declared kind, in the order of declaration (that of the stages)."""
+    return tuple(_KINDS.values())
+
+
+def find_kind(code: str) -> Kind | None:
+    """The kind with this code, if there is one."""
+    return _KINDS.get(code)
+
+
+# --- scan: files and series -------------------------------------------------------------------
+FILE_UNREADABLE = _reject(
+    "FILE_UNREADABLE",
+    "A file cannot be read as the format it claims to be.",
+    "Export the file again from its source, or remove it from the study.",
+)
+FILE_IGNORED = _note(
+    "FILE_IGNORED",
+    "Files in a source folder are neither images nor masks and were left aside.",
+    "Nothing to do; move them away to silence this note.",
+)
+NOT_AN_IMAGE = _note(
+    "NOT_AN_IMAGE",
+    "A DICOM object is no image volume (report, plan, dose, waveform, secondary capture...).",
+    "Nothing to do; such objects never become cases.",
+)
+LOCALIZER = _note(
+    "LOCALIZER",
+    "A series is a localizer (scout) by its ImageType.",
+    "Nothing to do; localizers are not volumes.",
+)
+DERIVED = _review(
+    "DERIVED",
+    "A series is derived (reformatted, projected, computed) by its ImageType.",
+    "Prefer the original acquisition, or accept the derived one by lowering the severity.",
+)
+TOO_FEW_SLICES = _reject(
+    "TOO_FEW_SLICES",
+    "A series has too few slices to be a volume.",
+    "Export the whole series, or lower screen.min_slices.",
+)
+SLICE_GAP = _reject(
+    "SLICE_GAP",
+    "Slice positions are not evenly spaced: at least one slice is missing.",
+    "Export the series again with every slice; MedPrep never stretches the spacing over a gap.",
+)
+SLICES_TRUNCATED = _review(
+    "SLICES_TRUNCATED",
+    "The headers announce more slices than were found.",
+    "Export the series again and compare the number of images.",
+)
+DUPLICATE_SLICE = _note(
+    "DUPLICATE_SLICE",
+    "The same slice was found twice with identical pixels; one copy was dropped.",
+    "Nothing to do.",
+)
+DUPLICATE_POSITION = _reject(
+    "DUPLICATE_POSITION",
+    "Several different slices lie at one position: phases, echoes, b-values or a conflict.",
+    "Separate the series by acquisition before export, or exclude it.",
+)
+DUPLICATE_UID_CONFLICT = _reject(
+    "DUPLICATE_UID_CONFLICT",
+    "Two files carry the same SOPInstanceUID with different content.",
+    "Find out which copy is right and remove the other.",
+)
+MIXED_ORIENTATION = _reject(
+    "MIXED_ORIENTATION",
+    "Slices of one series have different orientations.",
+    "Split the series by orientation before export.",
+)
+MIXED_SIZE = _reject(
+    "MIXED_SIZE",
+    "Slices of one series differ in rows, columns or pixel spacing.",
+    "Export the series again; mixed slices cannot form one volume.",
+)
+MIXED_BIT_DEPTH = _reject(
+    "MIXED_BIT_DEPTH",
+    "Slices of one series differ in bit depth or sign.",
+    "Export the series again from the scanner or archive, without conversion.",
+)
+GANTRY_TILT = _reject(
+    "GANTRY_TILT",
+    "The slices are sheared against their stacking direction (a tilted gantry).",
+    "Resample the series to an orthogonal grid with a tool that corrects the tilt.",
+)
+NO_POSITION = _reject(
+    "NO_POSITION",
+    "Slices carry no ImagePositionPatient or ImageOrientationPatient.",
+    "Export the original objects; positions cannot be guessed from instance numbers.",
+)
+MULTIFRAME_UNSUPPORTED = _reject(
+    "MULTIFRAME_UNSUPPORTED",
+    "An enhanced multi-frame object; this version reads single-frame series only.",
+    "Convert it to single-frame DICOM or NIfTI first.",
+)
+COLOR_IMAGE = _reject(
+    "COLOR_IMAGE",
+    "An image has several samples per pixel (color); intensities are not a modality value.",
+    "Use the original grayscale series.",
+)
+CODEC_MISSING = _reject(
+    "CODEC_MISSING",
+    "The transfer syntax is compressed and no installed codec can decode it.",
+    'Install the codecs: pip install "MedPrep[codecs]".',
+)
+PIXELS_UNREADABLE = _reject(
+    "PIXELS_UNREADABLE",
+    "Pixel data are missing, truncated or cannot be decoded.",
+    "Export the file again; compare its size with the source.",
+)
+FOUR_D = _reject(
+    "FOUR_D",
+    "An image has more than three dimensions.",
+    "Split it into volumes and name the one that was annotated.",
+)
+NIFTI_INVALID = _reject(
+    "NIFTI_INVALID",
+    "A NIfTI header contradicts itself or the file.",
+    "Convert the image again from its source.",
+)
+AFFINE_INVALID = _reject(
+    "AFFINE_INVALID",
+    "The index-to-world matrix is singular, sheared, not finite, or missing.",
+    "Convert the image again from DICOM; do not repair the matrix by hand.",
+)
+AFFINE_CONFLICT = _reject(
+    "AFFINE_CONFLICT",
+    "sform and qform of a NIfTI file place the voxels differently; readers disagree.",
+    "Decide which is right and write it to both.",
+)
+SPACING_SUSPECT = _review(
+    "SPACING_SUSPECT",
+    "The spacing is implausible for a body, e.g. meters taken for millimeters.",
+    "Compare with the scanner's field of view and correct the unit.",
+)
+PATH_ESCAPE = _reject(
+    "PATH_ESCAPE",
+    "A header or a table points outside its source folder.",
+    "Put the data beside the header, or declare the folder as a source.",
+)
+IMPLAUSIBLE_SIZE = _reject(
+    "IMPLAUSIBLE_SIZE",
+    "A header promises more voxels than the file can hold or the limit allows.",
+    "Check the file; raise screen.max_voxels if the image is really that large.",
+)
+TABLE_ROW_INVALID = _reject(
+    "TABLE_ROW_INVALID",
+    "A row of a case table cannot be used.",
+    "Correct the row; the message names the column and the value.",
+)
+FILE_MISSING = _reject(
+    "FILE_MISSING",
+    "A file that the study names does not exist.",
+    "Correct the path or restore the file.",
+)
+SOURCE_EMPTY = _review(
+    "SOURCE_EMPTY",
+    "A source holds no image.",
+    "Check the path and the kind of the source in the study file.",
+)
+AMBIGUOUS_IMAGE = _reject(
+    "AMBIGUOUS_IMAGE",
+    "A case folder or table row holds several image volumes and none is named.",
+    "Name the image file, or keep one series per case.",
+)
+
+# --- screen: rules on header facts ------------------------------------------------------------
+NO_PATIENT_ID = _review(
+    "NO_PATIENT_ID",
+    "The patient id is blank or a placeholder shared by many; the case stays a group of its own.",
+    "Give the patient id in the case table.",
+)
+SAME_ID_TWO_CENTERS = _review(
+    "SAME_ID_TWO_CENTERS",
+    "One patient id occurs in two centers; they are treated as two people.",
+    "If it is one person, give both the same center or merge them in the case table.",
+)
+MISSING_TAGS = _review(
+    "MISSING_TAGS",
+    "Key header attributes are absent.",
+    "Export again without a filter that strips them.",
+)
+NO_STUDY_DESCRIPTION = _review(
+    "NO_STUDY_DESCRIPTION",
+    "The study has no StudyDescription (0008,1030).",
+    "Confirm from the images that this is the wanted examination.",
+)
+NO_DEVICE = _review(
+    "NO_DEVICE",
+    "Neither manufacturer nor model of the scanner is known.",
+    "Add the device to the case table, or accept the case.",
+)
+MODALITY_UNWANTED = _reject(
+    "MODALITY_UNWANTED",
+    "The modality is not among those the study asks for.",
+    "Add it to screen.modalities, or remove the series.",
+)
+MODALITY_UNKNOWN = _review(
+    "MODALITY_UNKNOWN",
+    "The modality is neither in the header nor in the study file nor deducible.",
+    "Give the modality in the case table or at the source.",
+)
+MODALITY_CONFLICT = _review(
+    "MODALITY_CONFLICT",
+    "Modality and StudyDescription or SeriesDescription name different modalities.",
+    "Look at the image and correct the header or the table.",
+)
+THICK_SLICES = _review(
+    "THICK_SLICES",
+    "The distance between slices is larger than the modality's limit.",
+    "Use a thinner reconstruction, or raise the limit for this modality.",
+)
+ANISOTROPIC = _note(
+    "ANISOTROPIC",
+    "The voxels are much longer in one direction than in another.",
+    "Prefer an isotropic reconstruction where there is one.",
+)
+BURNED_IN_RISK = _reject(
+    "BURNED_IN_RISK",
+    "The object may carry text burned into the pixels (BurnedInAnnotation or a capture).",
+    "Check the pixels for names before lowering the severity.",
+)
+MONOCHROME1 = _note(
+    "MONOCHROME1",
+    "Stored for inverted display (MONOCHROME1); modality values are kept as they are.",
+    "Nothing to do.",
+)
+
+# --- standardize ------------------------------------------------------------------------------
+NOT_FINITE = _reject(
+    "NOT_FINITE",
+    "The image holds NaN or infinite values.",
+    "Convert the image again from its source.",
+)
+CLIPPED = _note(
+    "CLIPPED",
+    "Voxels outside the stored range were clipped.",
+    "Nothing to do unless metal or calibration matters to the task.",
+)
+CONSTANT_IMAGE = _reject(
+    "CONSTANT_IMAGE",
+    "All voxels have the same value.",
+    "Check the export; the pixel data seem to be lost.",
+)
+NOT_HU = _review(
+    "NOT_HU",
+    "A CT does not look like Hounsfield units (air and tissue are not where they should be).",
+    "Check rescale slope and intercept at the source.",
+)
+
+# --- masks and align --------------------------------------------------------------------------
+NO_READING = _reject(
+    "NO_READING",
+    "No usable annotation belongs to this image.",
+    "Add a mask, or lower the severity to keep unannotated images.",
+)
+MASK_UNREADABLE = _reject(
+    "MASK_UNREADABLE",
+    "A mask file cannot be read.",
+    "Save the segmentation again.",
+)
+MASK_UNSUPPORTED = _reject(
+    "MASK_UNSUPPORTED",
+    "A mask comes in a format this version, or this installation, cannot read.",
+    "Export it as .seg.nrrd or NIfTI.",
+)
+MASK_NOT_LABELS = _reject(
+    "MASK_NOT_LABELS",
+    "A mask holds fractions, negative values or scaled numbers instead of labels.",
+    "Save it as a label map with integer values and without scl_slope.",
+)
+LABEL_UNKNOWN = _review(
+    "LABEL_UNKNOWN",
+    "A mask holds labels that are not in the label schema; they were left out.",
+    "Add the label or an alias to [labels], or map it at the source.",
+)
+LABEL_BY_VALUE = _note(
+    "LABEL_BY_VALUE",
+    "Labels were matched by their numbers because the file has no names.",
+    "Nothing to do if all raters used the same numbers.",
+)
+LABELS_OVERLAP = _note(
+    "LABELS_OVERLAP",
+    "Segments of one reading overlap; where one value per voxel is stored, the higher one wins.",
+    "Nothing to do for nested structures; check the order of the schema.",
+)
+READING_EMPTY = _note(
+    "READING_EMPTY",
+    "A reading was made and found nothing (annotated empty).",
+    "Nothing to do if the rater meant it.",
+)
+GRID_ROUNDING = _note(
+    "GRID_ROUNDING",
+    "Mask and image grids differ by rounding of the header only; the mask was snapped.",
+    "Nothing to do.",
+)
+GRID_MOVED = _note(
+    "GRID_MOVED",
+    "The mask lies on the image's lattice but is shifted, cropped or flipped in storage; "
+    "labels were moved without interpolation.",
+    "Nothing to do.",
+)
+GRID_RESAMPLED = _review(
+    "GRID_RESAMPLED",
+    "The mask lies on another grid and was resampled with nearest neighbor.",
+    "Annotate on the image itself where exact borders matter.",
+)
+GRID_MISMATCH = _reject(
+    "GRID_MISMATCH",
+    "The mask's grid does not fit the image and cannot be resampled safely.",
+    "Check that the mask was drawn on this image.",
+)
+MASK_OUTSIDE = _review(
+    "MASK_OUTSIDE",
+    "Part of the mask lies outside the image.",
+    "Check that the mask was drawn on this image.",
+)
+MASK_SHIFTED = _review(
+    "MASK_SHIFTED",
+    "A rater's mask agrees much better after a shift: it seems displaced against the others.",
+    "Open the case and confirm the shift.",
+)
+LESION_LOST = _review(
+    "LESION_LOST",
+    "A component vanished when the mask was moved to the image grid.",
+    "Annotate on the image grid, or export the mask at full resolution.",
+)
+
+# --- agree and consensus ----------------------------------------------------------------------
+LOW_AGREEMENT = _review(
+    "LOW_AGREEMENT",
+    "Raters agree less than the threshold on at least one label.",
+    "Review the case together; the report shows where they differ.",
+)
+CONSENSUS_TIES = _note(
+    "CONSENSUS_TIES",
+    "Voxels without a majority were decided by the tie rule.",
+    "Nothing to do; ask another rater to break the ties.",
+)
+
+# --- split ------------------------------------------------------------------------------------
+LEAK_SUSPECT = _review(
+    "LEAK_SUSPECT",
+    "The same image occurs under two patient ids; both are kept in one set of the split.",
+    "Find out which id is right and remove the copy.",
+)
+RARE_CLASS = _review(
+    "RARE_CLASS",
+    "A class has fewer patients than there are folds.",
+    "Use fewer folds or collect more cases of this class.",
+)
+SPLIT_UNEVEN = _note(
+    "SPLIT_UNEVEN",
+    "The split cannot meet the wanted proportions with whole patients and centers.",
+    "Nothing to do, or change split.test_fraction.",
+)
+
+# --- running ----------------------------------------------------------------------------------
+WORKER_DIED = _reject(
+    "WORKER_DIED",
+    "The worker process died while it worked on this case, also when retried alone.",
+    "Check memory and the file; run the case alone.",
+)
+WORKER_TIMEOUT = _reject(
+    "WORKER_TIMEOUT",
+    "A case took longer than the limit and was stopped.",
+    "Check the storage, or raise run.timeout_s.",
+)
+SOURCE_CHANGED = _reject(
+    "SOURCE_CHANGED",
+    "A source file changed or vanished while it was being used.",
+    "Wait until the export is complete and run again.",
+)
