@@ -177,7 +177,7 @@ def lattice_relation(target: Geometry, source: Geometry) -> Lattice:
     interpolation; sizes may differ. The judgment is made at the corners of ``target``, where
     a small rotation does its worst.
     """
-    matrix = np.linalg.solve(source.affine, target.affine)
+    matrix: FloatArray = np.linalg.solve(source.affine, target.affine).astype(np.float64)
     axes = _index(np.abs(matrix[:3, :3]).argmax(axis=0))
     reach = np.maximum(np.array(target.size) - 1, 1)
     if sorted(axes) != [0, 1, 2]:

@@ -91,7 +91,7 @@ def to_nibabel(volume: Volume) -> nibabel.Nifti1Image:
     import nibabel as nib
 
     affine = LPS_TO_RAS @ volume.geometry.affine
-    image = nib.Nifti1Image(volume.array.T, affine)  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image(volume.array.T, affine)
     image.header.set_xyzt_units("mm")
     return image
 

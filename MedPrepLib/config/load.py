@@ -1,0 +1,76 @@
+"""Reading a study file: text to settings, with every fault named by its path."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from MedPrepLib.catalog import all_kinds, find_kind
+from MedPrepLib.config.check import problems_in
+from MedPrepLib.config.settings import Study
+from MedPrepLib.errors import ConfigError, LabelError
+
+
+def load_study(path: Path | str) -> Study:
+    """The settings of the study file at ``path``.
+
+    Raises ConfigError, listing every fault with the path of the setting, its value and its
+    range; FileNotFoundError when there is no such file.
+    """
+    return parse_study(Path(path).read_text(encoding="utf-8"), source=Path(path).name)
+
+
+def parse_study(text: str, source: str = "study file") -> Study:
+    """The settings that TOML ``text`` describes; ConfigError as for :func:`load_study`."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"not valid TOML: {error}"], source) from None
+    problems = problems_in(tree, Study)
+    if problems:
+        raise ConfigError(problems, source)
+    study = msgspec.convert(tree, Study)
+    problems = list(_contradictions(study))
+    if problems:
+        raise ConfigError(problems, source)
+    return study
+
+
+def _contradictions(study: Study) -> Iterator[str]:
+    """Faults that only show when several settings are seen together."""
+    try:
+        schema = study.schema()
+    except LabelError as error:
+        yield f"$.labels: {error}"
+        return
+    for code in study.screen.severity:
+        if find_kind(code) is None:
+            close = difflib.get_close_matches(code, [k.code for k in all_kinds()], n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else ""
+            yield f"$.screen.severity.{code}: no such finding code{hint}"
+    low, high = study.standardize.ct_low_hu, study.standardize.ct_high_hu
+    if low >= high:
+        yield f"$.standardize.ct_low_hu: {low} HU is not below ct_high_hu, {high} HU"
+    windows = study.standardize.windows
+    if study.report.window and study.report.window not in windows:
+        yield f"$.report.window: {study.report.window!r} is not one of {', '.join(windows)}"
+    for index, source in enumerate(study.sources):
+        for name, annotation in source.annotations.items():
+            for label in (annotation.label, *annotation.values.values()):
+                if label and schema.find(label) is None:
+                    where = f"$.sources[{index}].annotations.{name}"
+                    yield f"{where}: {label!r} is not in [labels] ({', '.join(schema.names)})"
+
+
+def recipe_hash(study: Study) -> str:
+    """SHA-256 over every setting that can change a result (``run`` and ``report`` cannot)."""
+    settings: dict[str, Any] = msgspec.to_builtins(study)
+    for name in ("run", "report", "name"):
+        settings.pop(name)
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()

@@ -1,0 +1,292 @@
+"""Every setting of MedPrep: default, range, unit and source in one place.
+
+A study file is TOML with exactly these names. ``Meta`` carries the range (checked on load) and
+the sentence shown in the reference; lengths are millimeters, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from MedPrepLib.labels import Label, LabelSchema, Terminology, distinct_color
+
+Word = Literal["off", "note", "review", "reject"]
+Task = Literal["segmentation", "detection", "classification"]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+ColorValue = Annotated[int, Meta(ge=0, le=255)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the study file."""
+
+
+class Annotation(Section, frozen=True):
+    """How the files called by one annotation name are to be read."""
+
+    rater: Annotated[str, Meta(description="who drew it; default: the annotation's name")] = ""
+    label: Annotated[str, Meta(description="every non-zero voxel means this label")] = ""
+    values: Annotated[
+        dict[str, str], Meta(description="label name for each number in the file, as text keys")
+    ] = {}
+    ignore: Annotated[bool, Meta(description="leave these files out")] = False
+
+
+class SourceSection(Section, frozen=True, tag_field="kind"):
+    """What all sources have in common."""
+
+    path: Annotated[str, Meta(min_length=1, description="relative to the study file")]
+    modality: Annotated[str, Meta(description="modality of files whose header has none")] = ""
+    annotations: Annotated[
+        dict[str, Annotation], Meta(description="by rater file or annotation name")
+    ] = {}
+
+
+class DicomSource(SourceSection, frozen=True, tag="dicom"):
+    """A tree of DICOM files; each image series becomes a case."""
+
+    center: Annotated[str, Meta(description="center of all cases of this source")] = ""
+    masks: Annotated[
+        str,
+        Meta(
+            description="folder with one sub-folder per case or SeriesInstanceUID, holding "
+            "<rater>.nii.gz, .nrrd, .seg.nrrd or .mha"
+        ),
+    ] = ""
+
+
+class FolderSource(SourceSection, frozen=True, tag="folders"):
+    """center/patient/case/ with image.* (or a folder image/ of DICOM) and masks/<rater>.*."""
+
+
+class TableSource(SourceSection, frozen=True, tag="table"):
+    """A CSV or TSV with one row per case.
+
+    Columns: case, patient, image, annotations (``name=path;name=path``); optional: center,
+    modality, sex, age, manufacturer, model, study. ``columns`` renames them. Paths are relative
+    to the table.
+    """
+
+    columns: Annotated[
+        dict[str, str], Meta(description="our column name = the table's column name")
+    ] = {}
+
+
+class NnunetSource(SourceSection, frozen=True, tag="nnunet"):
+    """An nnU-Net raw folder: imagesTr, labelsTr, dataset.json (channel 0000 only)."""
+
+    center: Annotated[str, Meta(description="center of all cases of this source")] = ""
+
+
+Source = DicomSource | FolderSource | TableSource | NnunetSource
+
+
+class TerminologyCode(Section, frozen=True):
+    """A coded concept (DICOM PS3.16)."""
+
+    scheme: Name
+    value: Name
+    meaning: str = ""
+
+
+class LabelSection(Section, frozen=True):
+    """One structure; its key in ``[labels]`` is its name."""
+
+    value: Annotated[int, Meta(ge=1, le=65535, description="voxel value in the packed mask")]
+    color: Annotated[
+        tuple[ColorValue, ColorValue, ColorValue] | None, Meta(description="sRGB, 0-255")
+    ] = None
+    aliases: tuple[str, ...] = ()
+    partner: Annotated[str, Meta(description="the same structure on the other side")] = ""
+    terminology: TerminologyCode | None = None
+
+
+class Screen(Section, frozen=True):
+    """Rules on header facts. ``severity`` changes what a finding code is worth."""
+
+    modalities: Annotated[
+        tuple[str, ...], Meta(description="wanted DICOM modalities; empty: all images")
+    ] = ()
+    key_tags: Annotated[
+        tuple[str, ...], Meta(description="DICOM keywords that every series should carry")
+    ] = ("PatientID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "PixelSpacing")
+    min_slices: Annotated[int, Meta(ge=1, le=10_000, description="fewer are no volume")] = 3
+    max_ct_slice_mm: Annotated[float, Meta(ge=0.1, le=20, description="mm between CT slices")] = 5.0
+    max_mr_slice_mm: Annotated[float, Meta(ge=0.1, le=20, description="mm between MR slices")] = 5.0
+    max_pt_slice_mm: Annotated[float, Meta(ge=0.1, le=20, description="mm between PET slices")] = (
+        6.0
+    )
+    max_anisotropy: Annotated[
+        float, Meta(ge=1, le=100, description="longest over shortest voxel edge")
+    ] = 10.0
+    max_voxels: Annotated[
+        int, Meta(ge=1_000, le=2**36, description="larger images are implausible")
+    ] = 2**31
+    gap_tolerance: Annotated[
+        float,
+        Meta(
+            ge=0.001, le=0.5, description="deviation of a slice distance, as a part of the median"
+        ),
+    ] = 0.05
+    max_tilt_mm: Annotated[
+        float, Meta(ge=0.001, le=10, description="in-plane drift of the origin over the stack, mm")
+    ] = 0.5
+    severity: Annotated[dict[str, Word], Meta(description="finding code = severity or off")] = {}
+
+
+class Window(Section, frozen=True):
+    """A display window (plain formula: level - width/2 .. level + width/2)."""
+
+    level: Annotated[float, Meta(ge=-32768, le=32767)]
+    width: Annotated[float, Meta(ge=1, le=65535)]
+
+
+def _windows() -> dict[str, Window]:
+    return {
+        "lung": Window(level=-600, width=1500),
+        "mediastinum": Window(level=50, width=350),
+        "bone": Window(level=400, width=1800),
+        "brain": Window(level=40, width=80),
+    }
+
+
+class Standardize(Section, frozen=True):
+    """From stored values to the values a model sees. CT is clipped Hounsfield units as int16."""
+
+    ct_low_hu: Annotated[
+        int, Meta(ge=-32768, le=32767, description="HU; also the pad value")
+    ] = -1024
+    ct_high_hu: Annotated[int, Meta(ge=-32768, le=32767, description="HU")] = 3071
+    percentiles: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=100)], ...], Meta(description="stored with each case")
+    ] = (0.5, 5.0, 25.0, 50.0, 75.0, 95.0, 99.5)
+    windows: Annotated[dict[str, Window], Meta(description="named display windows, HU")] = (
+        msgspec.field(default_factory=_windows)
+    )
+
+
+class Align(Section, frozen=True):
+    """When a mask belongs to an image."""
+
+    same_mm: Annotated[
+        float, Meta(ge=0, le=0.1, description="corner distance that is no difference, mm")
+    ] = 1e-3
+    rounding_fraction: Annotated[
+        float, Meta(ge=0, le=0.5, description="of the smallest spacing: snapped and noted")
+    ] = 0.1
+    resample: Annotated[
+        bool, Meta(description="resample masks from other grids (false: reject them)")
+    ] = True
+    min_overlap: Annotated[
+        float,
+        Meta(ge=0, le=1, description="part of the mask's voxels that must lie inside the image"),
+    ] = 0.5
+
+
+class Agree(Section, frozen=True):
+    """When raters agree too little."""
+
+    threshold: Annotated[float, Meta(ge=0, le=1, description="Dice below this is reviewed")] = 0.7
+    rule: Annotated[
+        Literal["worst_pair", "mean_pair"], Meta(description="which value the threshold judges")
+    ] = "worst_pair"
+
+
+class Consensus(Section, frozen=True):
+    """How several readings become one."""
+
+    method: Literal["majority"] = "majority"
+    ties: Annotated[
+        str,
+        Meta(
+            pattern=r"^(background|foreground|rater:.+)$",
+            description="background, foreground (the tied label), or rater:<name>",
+        ),
+    ] = "background"
+
+
+class Split(Section, frozen=True):
+    """Who trains and who tests; whole patients, whole centers."""
+
+    test_fraction: Annotated[
+        float, Meta(ge=0, le=0.9, description="of patients, at least; 0 for no test set")
+    ] = 0.2
+    test_centers: Annotated[
+        tuple[str, ...], Meta(description="hold out these centers; empty: chosen")
+    ] = ()
+    folds: Annotated[int, Meta(ge=2, le=20, description="cross-validation folds")] = 5
+
+
+class Pack(Section, frozen=True):
+    """The cohort on disk."""
+
+    codec: Annotated[
+        Literal["raw", "gzip"], Meta(description="raw: fastest to load; gzip: smallest, portable")
+    ] = "raw"
+    foreground_voxels: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="coordinates kept per label for sampling")
+    ] = 10_000
+
+
+class Privacy(Section, frozen=True):
+    """What names may reach the cohort."""
+
+    case_names: Annotated[
+        Literal["pseudonym", "given"],
+        Meta(description="given: the study's own case and patient names are free of identity"),
+    ] = "pseudonym"
+
+
+class Report(Section, frozen=True):
+    """The report."""
+
+    pictures: Annotated[bool, Meta(description="embed an overlay picture per case")] = True
+    window: Annotated[str, Meta(description="named window for CT pictures; empty: by content")] = ""
+
+
+class Run(Section, frozen=True):
+    """How the work is done; nothing here changes the result."""
+
+    workers: Annotated[int, Meta(ge=0, le=256, description="processes; 0: one per core")] = 0
+    timeout_s: Annotated[float, Meta(ge=1, le=86_400, description="per case, seconds")] = 600.0
+    fail_on: Annotated[
+        Literal["review", "reject", "never"], Meta(description="exit status 1 from here on")
+    ] = "reject"
+
+
+class Study(Section, frozen=True):
+    """A whole study file."""
+
+    name: Name
+    sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
+    labels: Annotated[dict[str, LabelSection], Meta(min_length=1)]
+    task: Task = "segmentation"
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    screen: Screen = Screen()
+    standardize: Standardize = Standardize()
+    align: Align = Align()
+    agree: Agree = Agree()
+    consensus: Consensus = Consensus()
+    split: Split = Split()
+    pack: Pack = Pack()
+    privacy: Privacy = Privacy()
+    report: Report = Report()
+    run: Run = Run()
+
+    def schema(self) -> LabelSchema:
+        """The label schema; LabelError when labels contradict each other."""
+        return LabelSchema(tuple(_label(name, row) for name, row in self.labels.items()))
+
+
+def _label(name: str, row: LabelSection) -> Label:
+    code = row.terminology
+    return Label(
+        name=name,
+        value=row.value,
+        color=row.color or distinct_color(row.value),
+        aliases=row.aliases,
+        terminology=Terminology(code.scheme, code.value, code.meaning) if code else None,
+        partner=row.partner or None,
+    )
