@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import Geometry
 
 Sex = Literal["M", "F", "O", "unknown"]
@@ -113,13 +112,3 @@ class Case(msgspec.Struct, frozen=True):
     image: ImageSource
     readings: tuple[MaskReading, ...] = ()
     links: Links = Links()
-
-
-class Scanned(msgspec.Struct, frozen=True):
-    """What a scan found: cases in order of id, and findings (item: case id or source)."""
-
-    cases: tuple[Case, ...]
-    findings: tuple[Finding, ...]
-    files_seen: int = 0
-    files_read: int = 0
-    """Headers parsed in this scan; the rest came unchanged from the ledger."""

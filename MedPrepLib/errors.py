@@ -36,6 +36,10 @@ class ReadError(MedPrepError, OSError):
     """A file that cannot be read as what it claims to be."""
 
 
+class SourceChangedError(ReadError):
+    """A source file that vanished, or is not the one that was scanned (size or time differ)."""
+
+
 class UnsupportedError(MedPrepError, NotImplementedError):
     """Something valid that this version, or this installation, cannot read."""
 

@@ -177,5 +177,8 @@ class CaseResult(msgspec.Struct, frozen=True):
 
     @property
     def included(self) -> bool:
-        """True when nothing rejects the case."""
-        return worst(self.findings) != Severity.REJECT
+        """True when nothing rejects the case itself.
+
+        A finding about one reading (item ``case/rater``) leaves out that reading only.
+        """
+        return worst(f for f in self.findings if f.item == self.id) != Severity.REJECT

@@ -13,8 +13,9 @@ import msgspec
 
 from MedPrepLib.catalog import all_kinds, find_kind
 from MedPrepLib.config.check import problems_in
-from MedPrepLib.config.settings import Study
+from MedPrepLib.config.settings import Annotation, Study
 from MedPrepLib.errors import ConfigError, LabelError
+from MedPrepLib.labels import LabelSchema
 
 
 def load_study(path: Path | str) -> Study:
@@ -62,15 +63,44 @@ def _contradictions(study: Study) -> Iterator[str]:
         yield f"$.report.window: {study.report.window!r} is not one of {', '.join(windows)}"
     for index, source in enumerate(study.sources):
         for name, annotation in source.annotations.items():
-            for label in (annotation.label, *annotation.values.values()):
-                if label and schema.find(label) is None:
-                    where = f"$.sources[{index}].annotations.{name}"
-                    yield f"{where}: {label!r} is not in [labels] ({', '.join(schema.names)})"
+            where = f"$.sources[{index}].annotations.{name}"
+            yield from _annotation_problems(annotation, where, schema)
 
 
-def recipe_hash(study: Study) -> str:
-    """SHA-256 over every setting that can change a result (``run`` and ``report`` cannot)."""
+def _annotation_problems(annotation: Annotation, where: str, schema: LabelSchema) -> Iterator[str]:
+    for number in annotation.values:
+        if not number.isdecimal():
+            yield f"{where}.values: {number!r} is not a whole number (a value of the file)"
+    for label in (annotation.label, *annotation.values.values()):
+        if label and schema.find(label) is None:
+            yield f"{where}: {label!r} is not in [labels] ({', '.join(schema.names)})"
+
+
+CASE_SECTIONS = (
+    "task",
+    "labels",
+    "screen",
+    "standardize",
+    "align",
+    "agree",
+    "consensus",
+    "pack",
+    "privacy",
+    "report",
+)
+"""Everything that can change what is found or written for one case."""
+
+
+def case_recipe(study: Study) -> str:
+    """SHA-256 over the settings that matter to single cases: equal recipes, equal case files."""
+    return _digest({name: getattr(study, name) for name in CASE_SECTIONS})
+
+
+def config_hash(study: Study) -> str:
+    """SHA-256 over every setting that can change a cohort (``run`` cannot)."""
     settings: dict[str, Any] = msgspec.to_builtins(study)
-    for name in ("run", "report", "name"):
-        settings.pop(name)
+    return _digest({name: value for name, value in settings.items() if name != "run"})
+
+
+def _digest(settings: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()

@@ -1,0 +1,408 @@
+"""What is done with one case, from headers to a written case file. Runs in a worker process.
+
+A case goes through the steps as a frozen draft that each step extends; the first finding that
+rejects the case ends its way. Nothing here knows of other cases, progress or processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import Case, MaskReading
+from MedPrepLib.config.settings import Study
+from MedPrepLib.errors import GeometryError, ReadError, UnsupportedError
+from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume, VoxelArray
+from MedPrepLib.results import (
+    Agreement,
+    CaseResult,
+    ConsensusRecord,
+    GridVerdict,
+    ReadingResult,
+    ShardFile,
+    Statistics,
+    Targets,
+)
+from MedPrepLib.scan.found import Candidate
+from MedPrepLib.screen import judged, modality_of
+from MedPrepLib.segmentation import Segmentation
+from MedPrepLib.workers import Lost
+
+T = TypeVar("T")
+
+PICTURES = "pictures"
+"""Folder of overlay pictures inside the private folder."""
+
+
+@dataclass(frozen=True)
+class CaseTask:
+    """One case to be done: everything a worker needs, and it travels between processes."""
+
+    candidate: Candidate
+    name: str
+    """Public name of the case."""
+    patient: str
+    """Public name of the patient."""
+    study: Study
+    recipe: str
+    through: str
+    """Last step to do."""
+    cohort: Path
+    private: Path
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of a case so far."""
+
+    case: Case
+    findings: tuple[Finding, ...] = ()
+    geometry: Geometry | None = None
+    image: Volume | None = None
+    pad_value: float = 0.0
+    statistics: Statistics | None = None
+    pixel_hash: str = ""
+    masks: Mapping[str, Segmentation] = field(default_factory=dict)
+    readings: tuple[ReadingResult, ...] = ()
+    agreement: Agreement | None = None
+    label_map: VoxelArray | None = None
+    consensus: ConsensusRecord | None = None
+    targets: Targets | None = None
+    picture: str = ""
+    shard: ShardFile | None = None
+
+    def plus(self, *findings: Finding) -> Draft:
+        """The draft with more findings."""
+        return replace(self, findings=self.findings + findings)
+
+
+def work(task: CaseTask) -> CaseResult:
+    """Do one case and say what was found. Bad data never raises."""
+    case = msgspec.structs.replace(task.candidate.case, id=task.name)
+    findings = tuple(f.about(task.name) for f in task.candidate.findings)
+    draft = _judge(Draft(case, findings, case.image.geometry), task)
+    for name, step in STEPS.items():
+        if _rejected(draft):
+            break
+        draft = _judge(step(task, draft), task)
+        if name == task.through:
+            break
+    return _result(task, draft)
+
+
+def _judge(draft: Draft, task: CaseTask) -> Draft:
+    return replace(draft, findings=judged(draft.findings, task.study.screen.severity))
+
+
+def _rejected(draft: Draft) -> bool:
+    own = (f for f in draft.findings if f.item == draft.case.id)
+    return worst(own) == Severity.REJECT
+
+
+def _screen(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.files import check_file, read_geometry
+    from MedPrepLib.screen import screen
+
+    case = draft.case
+    geometry = draft.geometry
+    if case.image.kind == "file":
+        path = case.image.paths[0]
+        draft = draft.plus(*check_file(path, case.id, max_voxels=task.study.screen.max_voxels))
+        if _rejected(_judge(draft, task)):
+            return draft
+        try:
+            geometry = read_geometry(path)
+        except (ReadError, GeometryError) as error:
+            return draft.plus(catalog.FILE_UNREADABLE.at(case.id, str(error)))
+    if geometry is None:
+        return draft.plus(catalog.NO_POSITION.at(case.id, "no grid can be made of the headers"))
+    findings = screen(case, geometry, task.study.screen)
+    return replace(draft.plus(*findings), geometry=geometry)
+
+
+def _standardize(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.standardize import standardize
+
+    try:
+        volume, padding = _read_image(task, draft.case)
+    except UnsupportedError as error:
+        return draft.plus(catalog.CODEC_MISSING.at(draft.case.id, str(error)))
+    except (ReadError, GeometryError) as error:
+        return draft.plus(catalog.PIXELS_UNREADABLE.at(draft.case.id, str(error)))
+    done = standardize(
+        volume, modality_of(draft.case), task.study.standardize, draft.case.id, padding
+    )
+    return replace(
+        draft.plus(*done.findings),
+        image=done.volume,
+        geometry=done.volume.geometry,
+        pad_value=done.pad_value,
+        statistics=done.statistics,
+        pixel_hash=_pixel_hash(done.volume),
+    )
+
+
+def _read_image(task: CaseTask, case: Case) -> tuple[Volume, float | None]:
+    """The voxels in modality units, and the value that marks padding, if any."""
+    if case.image.kind == "dicom":
+        from MedPrepLib.dicom.pixels import read_series
+
+        pixels = read_series(task.candidate.slices)
+        return pixels.volume, pixels.padding
+    from MedPrepLib.files import read_volume
+
+    return read_volume(case.image.paths[0]), None
+
+
+def _pixel_hash(volume: Volume) -> str:
+    """SHA-256 over shape and voxels: equal for the same image under another name or place."""
+    digest = hashlib.sha256(repr((volume.array.shape, volume.array.dtype.str)).encode())
+    digest.update(memoryview(volume.array).cast("B"))
+    return digest.hexdigest()
+
+
+def _align(task: CaseTask, draft: Draft) -> Draft:
+    masks: dict[str, Segmentation] = {}
+    readings: list[ReadingResult] = []
+    findings: list[Finding] = []
+    for reading in draft.case.readings:
+        aligned, result, own = _one_reading(task, draft, reading)
+        findings += own
+        if aligned is not None and result is not None:
+            masks[reading.rater] = aligned
+            readings.append(result)
+    if not masks:
+        count = len(draft.case.readings)
+        message = f"{count} readings, none usable" if count else "there is no mask for this image"
+        findings.append(catalog.NO_READING.at(draft.case.id, message))
+    return replace(draft.plus(*findings), masks=masks, readings=tuple(readings))
+
+
+def _one_reading(
+    task: CaseTask, draft: Draft, reading: MaskReading
+) -> tuple[Segmentation | None, ReadingResult | None, list[Finding]]:
+    """One rater's masks on the image grid; no segmentation when a finding rejects the reading."""
+    from MedPrepLib.align import compare_grids, to_grid
+    from MedPrepLib.consensus import reading_hash
+    from MedPrepLib.masks import load_reading, merge
+
+    geometry = _known(draft.geometry)
+    item = f"{draft.case.id}/{reading.rater}"
+    loaded = load_reading(reading, geometry, task.study.schema(), item)
+    findings = list(loaded.findings)
+    parts: list[Segmentation] = []
+    verdicts: list[GridVerdict] = []
+    for segmentation in loaded.segmentations:
+        verdict = compare_grids(geometry, segmentation.geometry, task.study.align)
+        aligned = to_grid(segmentation, geometry, verdict, task.study.align, item)
+        findings += aligned.findings
+        verdicts.append(verdict)
+        if aligned.segmentation is not None:
+            parts.append(aligned.segmentation)
+    judged_findings = judged(findings, task.study.screen.severity)
+    if not parts or worst(judged_findings) == Severity.REJECT:
+        return None, None, list(judged_findings)
+    merged = merge(parts, item)
+    findings += merged.findings
+    furthest = max(verdicts, key=lambda v: v.displacement_mm)
+    voxels = {
+        name: int(np.count_nonzero(merged.segmentation.mask(name)))
+        for name in merged.segmentation.names
+    }
+    if not any(voxels.values()):
+        findings.append(catalog.READING_EMPTY.at(item, "read, nothing found"))
+    result = ReadingResult(reading.rater, furthest, voxels, reading_hash(merged.segmentation))
+    return merged.segmentation, result, findings
+
+
+def _agree(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.agree import agree, judge
+
+    if len(draft.masks) < 2:
+        return draft
+    agreement = agree(draft.masks, task.study.schema().names)
+    findings = judge(agreement, draft.masks, task.study.agree, draft.case.id)
+    return replace(draft.plus(*findings), agreement=agreement)
+
+
+def _consensus(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.consensus import majority_vote
+
+    if not draft.masks:
+        return draft
+    hashes = {reading.rater: reading.content_hash for reading in draft.readings}
+    made = majority_vote(draft.masks, task.study.schema(), task.study.consensus, hashes)
+    draft = replace(draft, label_map=made.label_map, consensus=made.record)
+    if made.record.tied_voxels:
+        rule = task.study.consensus.ties
+        message = f"{made.record.tied_voxels} voxels without a majority went to {rule}"
+        draft = draft.plus(catalog.CONSENSUS_TIES.at(draft.case.id, message))
+    return draft
+
+
+def _targets(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.targets import derive
+
+    if draft.label_map is None:
+        return draft
+    targets = derive(draft.label_map, _known(draft.geometry), task.study.schema())
+    return replace(draft, targets=targets)
+
+
+def _picture(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.atomic import write_bytes
+    from MedPrepLib.report.pictures import overlay
+
+    if not task.study.report.pictures:
+        return draft
+    window = task.study.standardize.windows.get(task.study.report.window)
+    png = overlay(
+        _known(draft.image),
+        draft.masks,
+        draft.label_map,
+        task.study.schema(),
+        window,
+        modality_of(draft.case),
+    )
+    name = f"{draft.case.id}.png"
+    write_bytes(task.private / PICTURES / name, png)
+    return replace(draft, picture=name)
+
+
+def _pack(task: CaseTask, draft: Draft) -> Draft:
+    from MedPrepLib.pack import PackedCase, write_case
+
+    case = draft.case
+    packed = PackedCase(
+        id=case.id,
+        image=_known(draft.image),
+        pad_value=draft.pad_value,
+        mask=draft.label_map,
+        readings=draft.masks,
+        statistics=_known(draft.statistics),
+        targets=draft.targets,
+        consensus=draft.consensus,
+        meta=_meta(task, case),
+        recipe_hash=task.recipe,
+    )
+    shard = write_case(task.cohort, packed, task.study.pack, task.study.schema())
+    return replace(draft, shard=shard)
+
+
+def _meta(task: CaseTask, case: Case) -> dict[str, str | int | float]:
+    """What may be kept of the header: an allow-list; no dates, no UIDs, no free texts."""
+    scan = case.scan
+    facts: dict[str, str | int | float | None] = {
+        "modality": modality_of(case),
+        "patient": task.patient,
+        "center": case.patient.center,
+        "sex": case.patient.sex,
+        "age_years": shareable_age(case.patient.age_years),
+        "manufacturer": device(scan.manufacturer),
+        "kvp": scan.kvp,
+        "slice_thickness_mm": scan.slice_thickness_mm,
+        "repetition_time_ms": scan.repetition_time_ms,
+        "echo_time_ms": scan.echo_time_ms,
+        "field_strength_t": scan.field_strength_t,
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+OLDEST_STATED_AGE = 90
+"""Ages from here on are stored as this number (PS3.15: they identify in small populations)."""
+
+KNOWN_VENDORS = (
+    "GE",
+    "Siemens",
+    "Philips",
+    "Canon",
+    "Toshiba",
+    "Hitachi",
+    "United Imaging",
+    "Fujifilm",
+    "Hyperfine",
+    "Bruker",
+    "Esaote",
+    "Shimadzu",
+    "Neusoft",
+    "Mindray",
+)
+
+
+def shareable_age(age_years: int | None) -> int | None:
+    """An age that may be kept: whole years, 90 and over as 90."""
+    return None if age_years is None else min(age_years, OLDEST_STATED_AGE)
+
+
+def device(manufacturer: str) -> str:
+    """A vendor's normalized name; "other" for unknown ones, for free text may say anything."""
+    text = manufacturer.casefold()
+    if not text.strip():
+        return ""
+    return next((v for v in KNOWN_VENDORS if text.startswith(v.casefold())), "other")
+
+
+STEPS: Mapping[str, Callable[[CaseTask, Draft], Draft]] = {
+    "screen": _screen,
+    "standardize": _standardize,
+    "align": _align,
+    "agree": _agree,
+    "consensus": _consensus,
+    "targets": _targets,
+    "picture": _picture,
+    "pack": _pack,
+}
+"""The steps of one case, in order."""
+
+
+def _result(task: CaseTask, draft: Draft) -> CaseResult:
+    case = draft.case
+    return CaseResult(
+        id=case.id,
+        patient=task.patient,
+        center=case.patient.center,
+        modality=modality_of(case),
+        device=device(case.scan.manufacturer),
+        sex=case.patient.sex,
+        age_years=shareable_age(case.patient.age_years),
+        findings=draft.findings,
+        geometry=draft.geometry,
+        statistics=draft.statistics,
+        readings=draft.readings,
+        agreement=draft.agreement,
+        consensus=draft.consensus,
+        targets=draft.targets,
+        pixel_hash=draft.pixel_hash,
+        shard=draft.shard,
+        picture=draft.picture,
+    )
+
+
+def lost_result(task: CaseTask, lost: Lost) -> CaseResult:
+    """What is said of a case whose worker never answered."""
+    seconds = f"{lost.seconds:.0f} s"
+    if lost.why == "timeout":
+        limit = task.study.run.timeout_s
+        finding = catalog.WORKER_TIMEOUT.at(
+            task.name, f"stopped after {seconds} (limit {limit:g} s)"
+        )
+    else:
+        finding = catalog.WORKER_DIED.at(task.name, f"the worker died twice, last after {seconds}")
+    case = msgspec.structs.replace(task.candidate.case, id=task.name)
+    return _result(task, Draft(case, (finding,), case.image.geometry))
+
+
+def _known(value: T | None) -> T:
+    """A value that an earlier step must have set; a missing one is a bug and stops the run."""
+    if value is None:
+        raise AssertionError("a step was run before the step it needs")
+    return value

@@ -1,0 +1,63 @@
+"""The ``medprep`` command: an adapter that parses words, calls the library, prints answers.
+
+Exit status: 0 clean, 1 findings at or above ``--fail-on``, 2 wrong call or study file, 3 failed,
+130 cancelled.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from MedPrepLib import __version__
+from MedPrepLib.command.case import check, compare
+from MedPrepLib.command.cohort import describe, verify
+from MedPrepLib.command.run import demo, run
+from MedPrepLib.command.start import findings, init, sample
+from MedPrepLib.errors import ConfigError, MedPrepError
+
+WRONG_CALL = 2
+FAILED = 3
+CANCELLED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="medprep")
+def medprep() -> None:
+    """Turn raw hospital exports and several doctors' annotations into a curated cohort."""
+
+
+for command in (init, sample, run, demo, findings, check, compare, describe, verify):
+    medprep.add_command(command)
+
+
+def main() -> None:
+    """Run the command and exit with its status; errors are one clear text, never a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = medprep.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(WRONG_CALL)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("cancelled; run the same command again to go on", err=True)
+        sys.exit(CANCELLED)
+    except ConfigError as error:
+        click.echo(f"{error.source} cannot be used:", err=True)
+        for problem in error.problems:
+            click.echo(f"  {problem}", err=True)
+        sys.exit(WRONG_CALL)
+    except (MedPrepError, OSError) as error:
+        click.echo(f"medprep: {error}", err=True)
+        sys.exit(FAILED)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,189 @@
+"""``medprep run`` and ``medprep demo``: the main job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from MedPrepLib.command.output import echo_findings, echo_json, plain
+from MedPrepLib.command.progress import listener
+from MedPrepLib.findings import Severity, worst
+
+if TYPE_CHECKING:
+    from MedPrepLib.pipeline import Summary
+
+FOUND = 1
+SHOWN_FINDINGS = 12
+STAGE_NAMES = (
+    "scan", "screen", "standardize", "align", "agree", "consensus", "targets", "pack", "split",
+    "report",
+)  # fmt: skip
+"""As in pipeline.STAGES, which is not imported here so that ``--help`` stays quick."""
+
+
+@click.command()
+@click.argument("study", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Cohort folder [cohort beside STUDY].")
+@click.option(
+    "--from",
+    "start",
+    type=click.Choice(STAGE_NAMES),
+    default="scan",
+    help="Do this stage and all later ones again, even where nothing changed.",
+)
+@click.option(
+    "--to", "stop", type=click.Choice(STAGE_NAMES), default="report", help="Stop after this stage."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=0,
+    help="Worker processes [study file, else one per core].",
+)
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="Bars on a terminal, JSON lines for programs, or nothing.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["review", "reject", "never"]),
+    help="Exit with 1 when there is a finding of this severity [study file].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def run(
+    study: Path,
+    out: Path | None,
+    start: str,
+    stop: str,
+    workers: int,
+    progress: str,
+    fail_on: str | None,
+    as_json: bool,
+) -> int:
+    """Turn the sources of a STUDY file into a cohort with a report.
+
+    Running it again does only what changed.
+    """
+    from MedPrepLib.config import parse_study
+    from MedPrepLib.pipeline import Order
+    from MedPrepLib.pipeline import run as run_study
+
+    text = study.read_text(encoding="utf-8")
+    settings = parse_study(text, study.name)
+    order = Order(
+        study=settings,
+        text=text,
+        base=study.resolve().parent,
+        cohort=(out or study.parent / "cohort").resolve(),
+        start=start,
+        stop=stop,
+        workers=workers,
+    )
+    with listener("none" if as_json and progress == "auto" else progress) as listen:
+        summary = run_study(order, listen)
+    status = _status(summary, fail_on or settings.run.fail_on)
+    if progress == "json":
+        click.echo(_last_line(summary, status))
+    elif as_json:
+        echo_json(_as_record(summary, status))
+    else:
+        echo_summary(summary)
+    return status
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="demo")
+@click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes.")
+@click.pass_context
+def demo(context: click.Context, folder: Path, workers: int) -> int:
+    """Write the sample study to FOLDER and run it: the whole job in a minute."""
+    from MedPrepLib.command.start import write_sample_study
+
+    study = folder / "study.toml"
+    if not study.is_file():
+        write_sample_study(folder)
+    status: int = context.invoke(run, study=study, workers=workers, fail_on="never")
+    return status
+
+
+def _status(summary: Summary, fail_on: str) -> int:
+    """1 when something was found that the caller wants to fail on.
+
+    Under "reject" only left-out cases and broken sources count; a left-out reading of a case
+    that is still usable does not.
+    """
+    if fail_on == "never":
+        return 0
+    if fail_on == "reject":
+        broken = worst(summary.source_findings) == Severity.REJECT
+        return FOUND if summary.excluded or broken else 0
+    highest = worst(summary.findings)
+    return FOUND if highest is not None and highest >= Severity.REVIEW else 0
+
+
+def echo_summary(summary: Summary) -> None:
+    """What happened, what is left out and why, and where to go on."""
+    included, excluded = summary.included, summary.excluded
+    if summary.unchanged:
+        click.echo(f"Nothing to do: {len(summary.results)} cases unchanged since the last run.")
+    else:
+        click.echo(
+            f"{len(summary.results)} cases: {len(included)} included, {len(excluded)} excluded; "
+            f"{summary.cases_done} worked on now, {len(summary.results) - summary.cases_done} "
+            "unchanged."
+        )
+    codes = Counter(
+        code
+        for r in excluded
+        for code in {f.code for f in r.findings if f.severity == Severity.REJECT and f.item == r.id}
+    )
+    for code, count in sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])):
+        click.echo(f"  {count:4d} excluded by {code}")
+    review = [r for r in included if (worst(r.findings) or Severity.NOTE) >= Severity.REVIEW]
+    if review:
+        click.echo(f"{len(review)} included cases should be looked at (see the report).")
+    if not summary.unchanged:
+        _echo_worst(summary)
+    if summary.plan is not None:
+        click.echo(f"Split: {plain(summary.plan.sentence)}.")
+        click.echo(f"Cohort: {summary.cohort}")
+    if summary.report is not None:
+        click.echo(f"Report: {summary.report}")
+    click.echo(f"Private: {summary.private} (names and paths; do not share)")
+
+
+def _echo_worst(summary: Summary) -> None:
+    serious = [f for f in summary.findings if f.severity == Severity.REJECT]
+    echo_findings(serious[:SHOWN_FINDINGS])
+    if len(serious) > SHOWN_FINDINGS:
+        click.echo(f"        ... and {len(serious) - SHOWN_FINDINGS} more in the report")
+
+
+def _as_record(summary: Summary, status: int) -> dict[str, object]:
+    return {
+        "finished": True,
+        "exit": status,
+        "cohort": str(summary.cohort),
+        "report": str(summary.report or ""),
+        "included": len(summary.included),
+        "excluded": len(summary.excluded),
+        "cases_done": summary.cases_done,
+        "files_seen": summary.files_seen,
+        "headers_read": summary.headers_read,
+        "unchanged": summary.unchanged,
+        "findings": [finding.to_json() for finding in summary.findings],
+    }
+
+
+def _last_line(summary: Summary, status: int) -> str:
+    import json
+
+    record = _as_record(summary, status)
+    record.pop("findings")
+    return json.dumps(record)

@@ -1,0 +1,90 @@
+"""A study file to start from: every setting with its default, commented out and explained.
+
+It is made from the types in settings.py, so it cannot say anything else than they do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import msgspec.inspect as mi
+
+from MedPrepLib.config.settings import Study
+
+_LEADING = ("name", "sources", "labels")
+
+
+def study_template(name: str, sources: str, labels: str) -> str:
+    """The text of a study file with the given TOML for sources and labels."""
+    kind = mi.type_info(Study)
+    assert isinstance(kind, mi.StructType)  # noqa: S101 - for the type checker; Study is a struct
+    lines = [
+        "# MedPrep study file. Settings that stand behind a # have this value anyway.",
+        "",
+        f"name = {json.dumps(name)}",
+    ]
+    plain = [f for f in kind.fields if f.name not in _LEADING and not _is_section(f)]
+    lines += [line for field in plain for line in _setting(field)]
+    lines += ["", sources.strip(), "", labels.strip(), ""]
+    for field in kind.fields:
+        if _is_section(field):
+            lines += _section(field)
+    return "\n".join(lines) + "\n"
+
+
+def _is_section(field: mi.Field) -> bool:
+    return isinstance(field.type, mi.StructType)
+
+
+def _section(field: mi.Field) -> Iterator[str]:
+    section = field.type
+    if not isinstance(section, mi.StructType):
+        return
+    doc = (section.cls.__doc__ or "").strip().splitlines()[0]
+    yield ""
+    yield f"# {doc}"
+    yield f"[{field.encode_name}]"
+    for setting in section.fields:
+        yield from _setting(setting)
+
+
+def _setting(field: mi.Field) -> Iterator[str]:
+    about, span, kind = "", "", field.type
+    while isinstance(kind, mi.Metadata):
+        about = (kind.extra_json_schema or {}).get("description", about)
+        kind = kind.type
+    if isinstance(kind, mi.IntType | mi.FloatType) and (kind.ge is not None or kind.le is not None):
+        span = f"{_text(kind.ge)}..{_text(kind.le)}"
+    if isinstance(kind, mi.LiteralType):
+        span = " | ".join(str(value) for value in kind.values)
+    note = "; ".join(part for part in (about, span) if part)
+    default = _default(field)
+    line = f"# {field.encode_name} = {_toml(default)}"
+    yield f"{line}  # {note}" if note else line
+
+
+def _default(field: mi.Field) -> Any:
+    value = field.default
+    if value is mi.NODEFAULT or value is msgspec.NODEFAULT:
+        factory = field.default_factory
+        value = factory() if callable(factory) else ""
+    return msgspec.to_builtins(value)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:g}" if abs(value) < 1e6 else str(value)
+
+
+def _toml(value: Any) -> str:
+    """TOML for plain values; nested tables are inline."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,181 @@
+"""Public names for patients and cases: what stands in a cohort instead of an identity.
+
+A pseudonym is an HMAC-SHA256 under a key that stays at the site, shortened to 12 base-32
+characters (60 bits). A plain hash would not do: a seven-digit patient number is found from its
+SHA-256 in seconds. The key lies outside every cohort, readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from MedPrepLib.cohort import Case, Patient
+from MedPrepLib.errors import MedPrepError, RunError
+
+KEY_BYTES = 32
+NAME_LENGTH = 12
+_PLACEHOLDERS = (
+    "anon,anonymous,anonymized,anonymised,deid,deidentified,removed,unknown,none,null,na,n/a,"
+    "patient,test,phantom,xxx,0,00,000,0000,00000,000000,0000000,00000000"
+)
+GENERIC_IDS = frozenset(_PLACEHOLDERS.split(","))
+"""Ids, normalized, that exports put on everybody; cases that carry one are never grouped."""
+
+Policy = Literal["pseudonym", "given"]
+
+
+@dataclass(frozen=True, repr=False)
+class SiteKey:
+    """The secret that turns identities into pseudonyms. Never printed, logged or packed."""
+
+    secret: bytes
+
+    @property
+    def key_id(self) -> str:
+        """Eight hex digits that tell keys apart without giving anything away."""
+        return hashlib.sha256(b"id" + self.secret).hexdigest()[:8]
+
+    def pseudonym(self, kind: str, *parts: str) -> str:
+        """12 characters of ``a-z2-7`` for these parts; ``kind`` keeps name spaces apart."""
+        message = "\x1f".join((kind, *parts)).encode()
+        digest = hmac.new(self.secret, message, hashlib.sha256).digest()
+        return base64.b32encode(digest).decode("ascii")[:NAME_LENGTH].lower()
+
+
+def site_key_path() -> Path:
+    """Where the key lies: ``MEDPREP_KEY_FILE``, else ``medprep/site.key`` in the user's config."""
+    given = os.environ.get("MEDPREP_KEY_FILE")
+    if given:
+        return Path(given)
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "medprep" / "site.key"
+
+
+def load_site_key(path: Path | None = None) -> SiteKey:
+    """The site's key, made on first use.
+
+    Raises RunError when others may read the file, or when it does not hold a key.
+    """
+    path = path or site_key_path()
+    if not path.exists():
+        _create_key(path)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        raise RunError(f"{path} may be read by others (mode {mode:o}); run: chmod 600 {path}")
+    secret = path.read_bytes()
+    if len(secret) != KEY_BYTES:
+        raise RunError(
+            f"{path} holds {len(secret)} bytes, not a key of {KEY_BYTES}; restore it from your "
+            "backup (without it, new runs cannot be linked to old cohorts)"
+        )
+    return SiteKey(secret)
+
+
+def _create_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def normalized_id(patient_id: str) -> str:
+    """A patient id as it is compared: text (leading zeros count), no outer or double blanks."""
+    return re.sub(r"\s+", " ", patient_id).strip().casefold()
+
+
+def is_generic(patient_id: str) -> bool:
+    """True for blank ids and placeholders that exports give to everybody."""
+    return normalized_id(patient_id) in GENERIC_IDS or not normalized_id(patient_id)
+
+
+def person(case: Case) -> tuple[str, str, str]:
+    """What makes two cases one person: (center, issuer, normalized id).
+
+    A generic id identifies nobody: such a case is a person of its own.
+    """
+    patient = case.patient
+    if is_generic(patient.id):
+        return (patient.center, "", f"case:{case.id}")
+    return (patient.center, patient.issuer, normalized_id(patient.id))
+
+
+@dataclass(frozen=True)
+class Names:
+    """Public names of cases and patients, by private id and person."""
+
+    cases: dict[str, str]
+    patients: dict[tuple[str, str, str], str]
+
+    def patient_of(self, case: Case) -> str:
+        """The public name of the person whom the case shows."""
+        return self.patients[person(case)]
+
+
+def public_names(cases: Iterable[Case], key: SiteKey, policy: Policy) -> Names:
+    """Names for everything that will be written.
+
+    "pseudonym": HMACs under the site key. "given": the study's own names, for studies whose
+    names are free of identity; reduced to ``[A-Za-z0-9._-]``. Raises MedPrepError when two
+    cases would get the same name.
+    """
+    case_names: dict[str, str] = {}
+    people: dict[tuple[str, str, str], str] = {}
+    for case in sorted(cases, key=lambda c: c.id):
+        case_names[case.id] = slug(case.id) if policy == "given" else key.pseudonym("case", case.id)
+        who = person(case)
+        people[who] = (
+            _given_patient(case.patient, who)
+            if policy == "given"
+            else key.pseudonym("patient", *who)
+        )
+    _require_distinct(case_names.values(), "cases")
+    _require_distinct(people.values(), "patients")
+    return Names(case_names, people)
+
+
+def _given_patient(patient: Patient, who: tuple[str, str, str]) -> str:
+    own = patient.id if not is_generic(patient.id) else who[2].removeprefix("case:")
+    return slug(".".join(part for part in (patient.center, patient.issuer, own) if part))
+
+
+def slug(name: str) -> str:
+    """A name as a safe file name on every system: ``[A-Za-z0-9._-]``, at most 64 characters.
+
+    Names that lose something get eight hex digits of their hash, so that they stay distinct.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:64]
+    if plain == name and plain.upper().split(".")[0] not in _RESERVED:
+        return plain
+    simple = re.sub(r"[\\/ ]", "_", name)
+    if plain == simple and plain.upper().split(".")[0] not in _RESERVED:
+        return plain
+    return f"{plain[:55] or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+_RESERVED = frozenset(
+    ["CON", "PRN", "AUX", "NUL", *(f"{n}{i}" for n in ("COM", "LPT") for i in range(1, 10))]
+)
+
+
+def _require_distinct(names: Iterable[str], what: str) -> None:
+    seen: dict[str, None] = {}
+    for name in names:
+        folded = name.casefold()  # file systems may ignore case
+        if folded in seen:
+            raise MedPrepError(
+                f"two {what} of the study would both be called {name!r}; rename one of them, or "
+                'use privacy.case_names = "pseudonym"'
+            )
+        seen[folded] = None

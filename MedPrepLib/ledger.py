@@ -1,0 +1,132 @@
+"""The ledger: what was done with which inputs, so that a second run does only what changed.
+
+An SQLite file in the *private* folder beside the cohort, because it holds paths. It may be
+deleted: then everything is done again. Headers are kept by (path, size, mtime); results of cases
+by a fingerprint of their input files and of the recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from MedPrepLib.errors import RunError
+from MedPrepLib.results import CaseResult
+
+LAYOUT = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS headers (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, record BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cases (
+    id TEXT PRIMARY KEY, inputs TEXT NOT NULL, recipe TEXT NOT NULL, result BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class FileStamp(msgspec.Struct, frozen=True):
+    """A file as it was seen: enough to notice a change without reading it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def stamp(path: str) -> FileStamp:
+    """The stamp of an existing file; OSError when there is none."""
+    status = Path(path).stat()
+    return FileStamp(path, status.st_size, status.st_mtime_ns)
+
+
+def fingerprint(paths: Iterable[str]) -> str:
+    """SHA-256 over path, size and modification time of files; missing ones count as missing."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        try:
+            seen = stamp(path)
+        except OSError:
+            seen = FileStamp(path, -1, -1)
+        digest.update(f"{seen.path}\x1f{seen.size}\x1f{seen.mtime_ns}\x1e".encode())
+    return digest.hexdigest()
+
+
+class Ledger:
+    """An open ledger. Used by the parent process only; workers never see it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def header(self, seen: FileStamp) -> bytes | None:
+        """The record kept for exactly this state of a file, if any."""
+        row = self._connection.execute(
+            "SELECT record FROM headers WHERE path = ? AND size = ? AND mtime_ns = ?",
+            (seen.path, seen.size, seen.mtime_ns),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keep_headers(self, records: Iterable[tuple[FileStamp, bytes]]) -> None:
+        """Remember header records, replacing older ones of the same paths."""
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?)",
+                ((seen.path, seen.size, seen.mtime_ns, record) for seen, record in records),
+            )
+
+    def case(self, case_id: str, inputs: str, recipe: str) -> CaseResult | None:
+        """What was found for a case with these inputs under this recipe, if it was done."""
+        row = self._connection.execute(
+            "SELECT result FROM cases WHERE id = ? AND inputs = ? AND recipe = ?",
+            (case_id, inputs, recipe),
+        ).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=CaseResult)
+
+    def keep_case(self, result: CaseResult, inputs: str, recipe: str) -> None:
+        """Remember the result of a case."""
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
+                (result.id, inputs, recipe, msgspec.json.encode(result)),
+            )
+
+    def recall(self, name: str) -> bytes | None:
+        """The note called ``name``, if there is one."""
+        row = self._connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def remember(self, name: str, value: bytes) -> None:
+        """Keep a note, replacing an older one of that name."""
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+
+@contextmanager
+def open_ledger(path: Path) -> Iterator[Ledger]:
+    """The ledger at ``path``, made when absent; one of another layout is started afresh.
+
+    Raises RunError when the file is not a ledger.
+    """
+    connection = sqlite3.connect(path)
+    try:
+        try:
+            _prepare(connection)
+        except sqlite3.DatabaseError as error:
+            raise RunError(f"{path} is not a ledger ({error}); delete it and run again") from None
+        yield Ledger(connection)
+    finally:
+        connection.close()
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    if layout not in (0, LAYOUT):
+        connection.executescript("DROP TABLE IF EXISTS headers; DROP TABLE IF EXISTS cases;")
+    connection.executescript(_TABLES)
+    connection.execute(f"PRAGMA user_version = {LAYOUT}")

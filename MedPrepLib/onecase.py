@@ -1,0 +1,112 @@
+"""Alignment and agreement of a single case, without a study: for the command line and notebooks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from MedPrepLib.agree import agree, judge
+from MedPrepLib.align import compare_grids, to_grid
+from MedPrepLib.cohort import MaskPart, MaskReading
+from MedPrepLib.config.load import load_study
+from MedPrepLib.config.settings import Agree, Align, Screen
+from MedPrepLib.fileformat import FileFaultError
+from MedPrepLib.files import read_geometry
+from MedPrepLib.findings import Finding, rejects
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.masks import load_reading, merge, read_any_mask
+from MedPrepLib.results import Agreement, GridVerdict
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.image import find_image
+from MedPrepLib.segmentation import Segment, Segmentation
+
+
+def check_alignment(
+    image: Path, masks: Sequence[Path], settings: Align | None = None
+) -> tuple[dict[str, GridVerdict], tuple[Finding, ...]]:
+    """How each mask's grid lies to the image's, by mask name; and what could not be read.
+
+    ``image``: a file, or a folder with one DICOM series. Raises nothing for bad data.
+    """
+    settings = settings or Align()
+    found = find_image(image, image.name, HeaderReader(None, ()), Screen())
+    findings = list(found.findings)
+    geometry = found.source.geometry
+    if geometry is None and not rejects(findings):
+        try:
+            geometry = read_geometry(Path(found.source.paths[0]))
+        except FileFaultError as fault:
+            findings.append(fault.at(image.name))
+    if geometry is None:
+        return {}, tuple(findings)
+    verdicts: dict[str, GridVerdict] = {}
+    for name, path in zip(distinct_names(masks), masks, strict=True):
+        try:
+            grid = read_any_mask(path, geometry).geometry
+        except FileFaultError as fault:
+            findings.append(fault.at(name))
+        else:
+            verdicts[name] = compare_grids(geometry, grid, settings)
+    return verdicts, tuple(findings)
+
+
+def compare_masks(
+    masks: Sequence[Path], study: Path | None = None, threshold: float = 0.7
+) -> tuple[Agreement, tuple[Finding, ...]]:
+    """Pairwise Dice of several raters' masks, each brought to the grid of the first.
+
+    ``study`` names a study file whose labels count; without it structures are matched by their
+    names (or numbers, for files without names).
+    """
+    names = distinct_names(masks)
+    first = read_any_mask(masks[0], None)
+    schema = load_study(study).schema() if study else _common_schema(masks, first.geometry)
+    findings: list[Finding] = []
+    aligned: dict[str, Segmentation] = {}
+    for name, path in zip(names, masks, strict=True):
+        reading = MaskReading(name, (MaskPart(str(path)),))
+        loaded = load_reading(reading, first.geometry, schema, name)
+        own = list(loaded.findings)
+        parts = []
+        for part in loaded.parts:
+            verdict = compare_grids(first.geometry, part.geometry, Align())
+            moved = to_grid(part, first.geometry, verdict, Align(), name)
+            own += moved.findings
+            parts.append(moved.segmentation)
+        findings += own
+        if parts and not rejects(own):
+            aligned[name] = merge(parts, name)[0]
+    agreement = agree(aligned, schema.names)
+    low = judge(agreement, Agree(threshold=threshold), "comparison")
+    return agreement, (*findings, *low)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """File names without suffix; with the folder's name in front where they would be the same."""
+    from MedPrepLib.scan.walk import stem
+
+    plain = [stem(path.name) for path in paths]
+    counts = Counter(plain)
+    names = [
+        name if counts[name] == 1 else f"{path.resolve().parent.name}/{name}"
+        for name, path in zip(plain, paths, strict=True)
+    ]
+    again = Counter(names)
+    return [n if again[n] == 1 else f"{n} ({i})" for i, n in enumerate(names, start=1)]
+
+
+def _common_schema(masks: Sequence[Path], geometry: Geometry) -> LabelSchema:
+    """Every structure that any of the masks names, numbered in order of appearance."""
+    segments: dict[str, Segment] = {}
+    for path in masks:
+        for segment in read_any_mask(path, geometry).segments:
+            segments.setdefault(segment.name, segment)
+    numeric = all(name == str(segment.value) for name, segment in segments.items())
+    return LabelSchema(
+        tuple(
+            Label(name, segment.value if numeric else number, terminology=segment.terminology)
+            for number, (name, segment) in enumerate(segments.items(), start=1)
+        )
+    )

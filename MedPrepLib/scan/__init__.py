@@ -1,0 +1,86 @@
+"""Scan: from the sources of a study file to candidates for cases. Reads headers, not voxels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from MedPrepLib import catalog
+from MedPrepLib.config.settings import (
+    DicomSource,
+    FolderSource,
+    NnunetSource,
+    Source,
+    Study,
+    TableSource,
+)
+from MedPrepLib.errors import ConfigError
+from MedPrepLib.findings import Finding
+from MedPrepLib.ledger import Ledger
+from MedPrepLib.scan.dicomtree import scan_dicom_tree
+from MedPrepLib.scan.folders import scan_folders, scan_nnunet
+from MedPrepLib.scan.found import Candidate, Scanned
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.table import scan_table
+
+__all__ = ["Candidate", "Scanned", "scan"]
+
+
+def scan(
+    study: Study,
+    base: Path,
+    ledger: Ledger | None = None,
+    on_case: Callable[[str], None] = lambda _: None,
+) -> Scanned:
+    """Find every case that the sources of ``study`` describe; paths are relative to ``base``.
+
+    ``on_case`` hears the id of every case as it is found. With a ledger, only new and changed
+    files are opened. Raises ConfigError for sources that do not exist.
+    """
+    reader = HeaderReader(ledger, study.screen.key_tags)
+    candidates: list[Candidate] = []
+    findings: list[Finding] = []
+    for index, source in enumerate(study.sources):
+        count = len(candidates)
+        for found in _scan_source(source, index, base, reader, study):
+            if isinstance(found, Finding):
+                findings.append(found)
+            else:
+                candidates.append(found)
+                on_case(found.case.id)
+        if len(candidates) == count:
+            findings.append(catalog.SOURCE_EMPTY.at(source.path, "no image was found here"))
+    _require_distinct(candidates)
+    candidates.sort(key=lambda c: c.case.id)
+    return Scanned(tuple(candidates), tuple(findings), reader.files_seen, reader.headers_read)
+
+
+def _scan_source(
+    source: Source, index: int, base: Path, reader: HeaderReader, study: Study
+) -> Iterator[Candidate | Finding]:
+    root = base / source.path
+    where = f"$.sources[{index}]"
+    if isinstance(source, TableSource):
+        yield from scan_table(source, root, reader, study.screen)
+        return
+    if not root.is_dir():
+        raise ConfigError([f"{where}.path: the folder {source.path!r} does not exist"])
+    if isinstance(source, FolderSource):
+        yield from scan_folders(source, root, reader, study.screen)
+    elif isinstance(source, NnunetSource):
+        yield from scan_nnunet(source, root)
+    elif isinstance(source, DicomSource):
+        masks = base / source.masks if source.masks else None
+        if masks is not None and not masks.is_dir():
+            raise ConfigError([f"{where}.masks: the folder {source.masks!r} does not exist"])
+        yield from scan_dicom_tree(source, root, masks, reader, study.screen)
+
+
+def _require_distinct(candidates: list[Candidate]) -> None:
+    counts = Counter(candidate.case.id for candidate in candidates)
+    repeated = [case for case, count in counts.items() if count > 1]
+    if repeated:
+        raise ConfigError(
+            [f"$.sources: the case {repeated[0]!r} comes from two sources; rename one of them"]
+        )

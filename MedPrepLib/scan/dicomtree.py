@@ -1,0 +1,97 @@
+"""Every image series in a tree of DICOM files becomes a case."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import MaskReading
+from MedPrepLib.config.settings import DicomSource, Screen
+from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
+from MedPrepLib.findings import Finding
+from MedPrepLib.scan.folders import candidate
+from MedPrepLib.scan.found import Candidate
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.image import annotation_readings, found_volume
+from MedPrepLib.scan.readings import masks_in
+from MedPrepLib.scan.walk import files_below, image_suffix
+
+
+def scan_dicom_tree(
+    source: DicomSource, root: Path, masks: Path | None, reader: HeaderReader, screen: Screen
+) -> Iterator[Candidate | Finding]:
+    """One candidate per image series below ``root``, however files are named and nested.
+
+    Segmentation objects go to the series they refer to; ``masks`` may hold a folder of mask
+    files per case. Image files of other formats are counted in a note: nothing in such a tree
+    tells images from masks, which the folder convention and a table do.
+    """
+    paths = [path for path in files_below(root) if masks is None or not _inside(path, masks)]
+    headers, others, unreadable = reader.read(paths, source.path)
+    yield from unreadable
+    groups = group_series(headers)
+    yield from describe_objects(groups, source.path)
+    images = [g for g in groups if g.kind == "image"]
+    for group, item in zip(images, _names(images, root), strict=True):
+        attached = _attached(group, groups, images)
+        own = _mask_folder(masks, group, item, source)
+        found = found_volume(group, item, screen)
+        person = msgspec.structs.replace(found.patient, center=source.center)
+        yield candidate(item, person, found, own + attached, source.modality)
+    if others:
+        files = sum(1 for path in others if image_suffix(path))
+        message = f"{len(others)} files are no DICOM objects ({files} of them image files)"
+        yield catalog.FILE_IGNORED.at(source.path, message)
+
+
+def _inside(path: str, folder: Path) -> bool:
+    return Path(path).is_relative_to(folder)
+
+
+def _names(images: Sequence[SeriesGroup], root: Path) -> list[str]:
+    """The series' folder relative to the root; several in one folder get a part of their hash."""
+    folders = [_folder(group, root) for group in images]
+    crowded = {folder for folder, count in Counter(folders).items() if count > 1}
+    return [
+        f"{folder}~{sha256(group.key.encode()).hexdigest()[:8]}" if folder in crowded else folder
+        for folder, group in zip(folders, images, strict=True)
+    ]
+
+
+def _folder(group: SeriesGroup, root: Path) -> str:
+    first = min(header.path for header in group.headers)
+    folder = Path(first).parent.relative_to(root).as_posix()
+    return folder if folder != "." else root.name
+
+
+def _attached(
+    group: SeriesGroup, groups: Sequence[SeriesGroup], images: Sequence[SeriesGroup]
+) -> tuple[MaskReading, ...]:
+    """The segmentation objects that refer to this series; without a reference, to an only one."""
+    mine = [
+        other
+        for other in groups
+        if other.kind in ("rtstruct", "seg")
+        and (
+            group.series_uid in other.referenced_series
+            or (not other.referenced_series and len(images) == 1)
+        )
+    ]
+    return annotation_readings(mine)
+
+
+def _mask_folder(
+    masks: Path | None, group: SeriesGroup, item: str, source: DicomSource
+) -> tuple[MaskReading, ...]:
+    if masks is None:
+        return ()
+    for name in (item, group.series_uid):
+        found = masks_in(masks / name, source.annotations)
+        if found:
+            return found
+    return ()

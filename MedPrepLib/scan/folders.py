@@ -1,0 +1,110 @@
+"""The folder convention: center/patient/case with an image and a folder of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import Case, MaskReading, Patient
+from MedPrepLib.config.settings import FolderSource, NnunetSource, Screen
+from MedPrepLib.errors import ConfigError
+from MedPrepLib.findings import Finding
+from MedPrepLib.scan.found import Candidate, ImageFound
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.image import find_image
+from MedPrepLib.scan.readings import masks_in, readings_from
+from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, stem
+
+MASK_FOLDER = "masks"
+IMAGE_NAME = "image"
+
+
+def scan_folders(
+    source: FolderSource, root: Path, reader: HeaderReader, screen: Screen
+) -> Iterator[Candidate]:
+    """One candidate per ``center/patient/case`` folder below ``root``.
+
+    The image is ``image.*``, a folder ``image`` of DICOM files, or whatever single image lies
+    in the case folder. Center and patient are the folders' names; age and sex come from DICOM.
+    """
+    for center in folders_in(root):
+        for patient in folders_in(center):
+            for folder in folders_in(patient):
+                yield _case_in(folder, source, reader, screen)
+
+
+def _case_in(folder: Path, source: FolderSource, reader: HeaderReader, screen: Screen) -> Candidate:
+    center, patient = folder.parts[-3:-1]
+    item = f"{center}/{patient}/{folder.name}"
+    image = find_image(_image_path(folder), item, reader, screen)
+    masks = masks_in(folder / MASK_FOLDER, source.annotations)
+    person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
+    return candidate(item, person, image, masks + image.annotations, source.modality)
+
+
+def _image_path(folder: Path) -> Path:
+    """``image/`` or ``image.*`` if there is one, else the case folder itself without masks."""
+    named = folder / IMAGE_NAME
+    if named.is_dir():
+        return named
+    files = [path for path in files_in(folder) if image_suffix(path)]
+    for path in files:
+        if stem(path) == IMAGE_NAME:
+            return Path(path)
+    return Path(files[0]) if len(files) == 1 else folder
+
+
+def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Finding]:
+    """Cases of an nnU-Net raw data set: channel 0000 of imagesTr, labelsTr, dataset.json.
+
+    Every case is a patient of its own, for nnU-Net does not know patients. Raises ConfigError
+    when dataset.json is missing or has no labels.
+    """
+    names = _nnunet_labels(root, source.path)
+    for path in files_in(root / "imagesTr"):
+        case_id, channel, _ = stem(path).rpartition("_0000")
+        if not channel or not image_suffix(path):
+            continue
+        label_file = root / "labelsTr" / (case_id + image_suffix(path))
+        pairs = [("reference", str(label_file))] if label_file.is_file() else []
+        readings = tuple(
+            msgspec.structs.replace(
+                reading,
+                parts=tuple(msgspec.structs.replace(part, values=names) for part in reading.parts),
+            )
+            for reading in readings_from(pairs, source.annotations)
+        )
+        image = find_image(Path(path), case_id, HeaderReader(None, ()), Screen())
+        yield candidate(case_id, Patient(case_id, source.center), image, readings, source.modality)
+
+
+def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
+    try:
+        dataset = msgspec.json.decode((root / "dataset.json").read_bytes())
+        labels = {str(name): value for name, value in dataset["labels"].items()}
+    except (OSError, KeyError, AttributeError, TypeError, msgspec.DecodeError) as error:
+        problem = f"$.sources: {shown} has no usable dataset.json with labels ({error})"
+        raise ConfigError([problem]) from None
+    pairs = [(value, name) for name, value in labels.items() if isinstance(value, int) and value]
+    return tuple(sorted(pairs))
+
+
+def candidate(
+    item: str,
+    patient: Patient,
+    image: ImageFound,
+    readings: tuple[MaskReading, ...],
+    modality: str,
+) -> Candidate:
+    """A candidate from its parts; ``modality`` stands in where the header has none."""
+    scan = image.scan
+    if not scan.modality and modality:
+        scan = msgspec.structs.replace(scan, modality=modality)
+    case = Case(item, patient, scan, image.source, readings, image.links)
+    findings = tuple(f.about(item) for f in image.findings)
+    if not image.source.paths and not findings:
+        findings = (catalog.FILE_MISSING.at(item, "the case has no image"),)
+    return Candidate(case, image.slices, findings)

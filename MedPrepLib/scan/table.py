@@ -1,0 +1,143 @@
+"""Cases from a CSV or TSV: one row per image."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import Patient, Scan, Sex
+from MedPrepLib.config.settings import Screen, TableSource
+from MedPrepLib.dicom.people import age_in_years
+from MedPrepLib.errors import ConfigError
+from MedPrepLib.findings import Finding
+from MedPrepLib.scan.folders import candidate
+from MedPrepLib.scan.found import Candidate
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.image import find_image
+from MedPrepLib.scan.readings import readings_from
+
+REQUIRED = ("case", "patient", "image")
+OPTIONAL = (
+    "annotations",
+    "center",
+    "modality",
+    "sex",
+    "age",
+    "manufacturer",
+    "model",
+    "study",
+)
+
+Row = Mapping[str, str]
+
+
+def scan_table(
+    source: TableSource, path: Path, reader: HeaderReader, screen: Screen
+) -> Iterator[Candidate | Finding]:
+    """One candidate per usable row, one finding per unusable one.
+
+    Facts of the table win over those of the header: whoever wrote the table knows better.
+    Raises ConfigError when the table or one of its columns is missing.
+    """
+    rows = list(_rows(source, path))
+    repeated = {case for case, n in Counter(row["case"] for _, row in rows).items() if n > 1}
+    for number, row in rows:
+        problem = _problem(row, repeated)
+        if problem:
+            yield catalog.TABLE_ROW_INVALID.at(f"{path.name} line {number}", problem)
+        else:
+            yield _from_row(row, source, path.parent, reader, screen)
+
+
+def _rows(source: TableSource, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    if not path.is_file():
+        raise ConfigError([f"$.sources: the table {source.path} does not exist"])
+    delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file, delimiter=delimiter)
+        there = table.fieldnames or ()
+        columns = {name: source.columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
+        unknown = sorted(set(source.columns) - set(columns))
+        missing = [columns[name] for name in REQUIRED if columns[name] not in there]
+        missing += [shown for name, shown in source.columns.items() if shown not in there]
+        if unknown or missing:
+            raise ConfigError([_column_problem(source, unknown, missing, there)])
+        for row in table:
+            cells = {name: (row.get(column) or "").strip() for name, column in columns.items()}
+            yield table.line_num, cells
+
+
+def _column_problem(
+    source: TableSource, unknown: list[str], missing: list[str], there: object
+) -> str:
+    if unknown:
+        known = ", ".join((*REQUIRED, *OPTIONAL))
+        return f"$.sources.columns.{unknown[0]}: unknown; MedPrep's columns are {known}"
+    columns = ", ".join(there) if isinstance(there, (list, tuple)) else ""
+    return f"$.sources: {source.path} has no column {missing[0]!r} (it has: {columns})"
+
+
+def _problem(row: Row, repeated: set[str]) -> str:
+    for name in ("case", "image"):
+        if not row[name]:
+            return f"the column {name!r} is empty"
+    if row["case"] in repeated:
+        return f"the case {row['case']!r} stands in several rows; none of them was used"
+    bad = [part for part in _annotation_texts(row) if not all(part.partition("=")[::2])]
+    if bad:
+        return f"annotations: {bad[0]!r} is not name=path"
+    return ""
+
+
+def _annotation_texts(row: Row) -> list[str]:
+    return [part.strip() for part in row["annotations"].split(";") if part.strip()]
+
+
+def _from_row(
+    row: Row, source: TableSource, folder: Path, reader: HeaderReader, screen: Screen
+) -> Candidate:
+    item = row["case"]
+    image = find_image(folder / row["image"], item, reader, screen)
+    pairs = [part.partition("=")[::2] for part in _annotation_texts(row)]
+    named = {str(folder / path.strip()) for _, path in pairs}
+    own = readings_from(
+        [(name.strip(), str(folder / path.strip())) for name, path in pairs], source.annotations
+    )
+    # Segmentation objects beside the image count only where the table does not name them.
+    beside = () if named else image.annotations
+    found = msgspec.structs.replace(image, scan=_scan(row, image.scan))
+    return candidate(item, _patient(row, image.patient), found, own + beside, source.modality)
+
+
+def _patient(row: Row, header: Patient) -> Patient:
+    age = age_in_years(row["age"]) if row["age"] else header.age_years
+    return Patient(
+        id=row["patient"],
+        center=row["center"] or header.center,
+        age_years=age,
+        sex=_sex(row["sex"]) if row["sex"] else header.sex,
+    )
+
+
+def _sex(text: str) -> Sex:
+    letter = text.strip().upper()[:1]
+    for known in get_args(Sex):
+        if letter == known:
+            return known  # type: ignore[no-any-return]
+    return "unknown"
+
+
+def _scan(row: Row, header: Scan) -> Scan:
+    return msgspec.structs.replace(
+        header,
+        modality=row["modality"].upper() or header.modality,
+        manufacturer=row["manufacturer"] or header.manufacturer,
+        model=row["model"] or header.model,
+        study_description=row["study"] or header.study_description,
+    )
