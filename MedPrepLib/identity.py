@@ -156,12 +156,10 @@ def slug(name: str) -> str:
     Names that lose something get eight hex digits of their hash, so that they stay distinct.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:64]
-    if plain == name and plain.upper().split(".")[0] not in _RESERVED:
+    kept_all = plain == re.sub(r"[\\/ ]", "_", name)
+    if plain and kept_all and plain.upper().split(".")[0] not in _RESERVED:
         return plain
-    simple = re.sub(r"[\\/ ]", "_", name)
-    if plain == simple and plain.upper().split(".")[0] not in _RESERVED:
-        return plain
-    return f"{plain[:55] or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"x{plain[:54]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 _RESERVED = frozenset(

@@ -1,0 +1,89 @@
+"""Worker processes that die, hang or raise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from MedPrepLib.workers import Lost, WorkerPool
+
+
+def double(task: int) -> int:
+    return 2 * task
+
+
+def die_on_three(task: int) -> int:
+    if task == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def die_once(path: str) -> str:
+    """Kills its worker the first time; ``path`` remembers."""
+    mark = Path(path)
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def hang_on_zero(task: int) -> int:
+    if task == 0:
+        time.sleep(60)
+    return task
+
+
+def raise_on_one(task: int) -> int:
+    if task == 1:
+        raise ZeroDivisionError("a bug")
+    return task
+
+
+def test_every_task_is_answered() -> None:
+    answers = dict(WorkerPool(double, 2, 60).run(range(7)))
+    assert answers == {n: 2 * n for n in range(7)}
+
+
+def test_no_tasks_need_no_worker() -> None:
+    assert list(WorkerPool(double, 2, 60).run([])) == []
+
+
+def test_a_worker_that_dies_costs_its_own_task_only() -> None:
+    answers = dict(WorkerPool(die_on_three, 2, 60).run(range(6)))
+    lost = answers.pop(3)
+    assert isinstance(lost, Lost)
+    assert lost.why == "died"
+    assert answers == {n: n for n in range(6) if n != 3}
+
+
+def test_a_task_whose_worker_died_once_is_tried_again(tmp_path) -> None:
+    assert dict(WorkerPool(die_once, 1, 60).run([str(tmp_path / "mark")])) == {
+        str(tmp_path / "mark"): "done"
+    }
+
+
+def test_a_hanging_task_is_stopped_and_named_and_the_others_go_on() -> None:
+    started = time.monotonic()
+    answers = dict(WorkerPool(hang_on_zero, 2, 4).run(range(4)))
+    lost = answers.pop(0)
+    assert isinstance(lost, Lost)
+    assert lost.why == "timeout"
+    assert answers == {n: n for n in range(1, 4)}
+    assert time.monotonic() - started < 50
+
+
+def test_a_bug_stops_the_run() -> None:
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        list(WorkerPool(raise_on_one, 1, 60).run(range(3)))
+
+
+def test_whoever_stops_listening_stops_the_workers() -> None:
+    answers = WorkerPool(hang_on_zero, 2, 60).run([1, 0])
+    assert next(answers) == (1, 1)
+    started = time.monotonic()
+    answers.close()
+    assert time.monotonic() - started < 10
