@@ -1,0 +1,95 @@
+"""Unusual DICOM headers, read by pydicom: no preamble, big endian, mixed or damaged encoding."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Set as AbstractSet
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from MedPrepLib.dicom.elements import DEFLATED_LITTLE, PIXEL_TAGS, UNDEFINED, Elements
+from MedPrepLib.dicom.fields import Order
+from MedPrepLib.dicom.quiet import quiet_pydicom
+from MedPrepLib.errors import ReadError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+_DEFER_BYTES = 65_536
+"""Longer values are skipped; no attribute we keep comes near."""
+
+
+def read_with_pydicom(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Order]:
+    """Undecoded elements, transfer syntax and byte order of the file that begins with ``content``.
+
+    ``content`` is bounded by the caller, so no element length can ask for more memory than that.
+    Raises ReadError when pydicom finds no data set in it either.
+    """
+    if DEFLATED_LITTLE.encode() in content:
+        # pydicom would inflate all of it at once; deflated files are walked in headers.py only
+        raise ReadError("damaged header of a deflated data set")
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    with quiet_pydicom():
+        try:
+            return _read(content, wanted)
+        except (
+            InvalidDicomError,
+            BytesLengthException,
+            EOFError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            NotImplementedError,
+            RecursionError,
+            MemoryError,
+            struct.error,
+        ) as error:  # fmt: skip - whatever pydicom stumbles over in a hostile file
+            if isinstance(error, ReadError):
+                raise
+            raise ReadError(f"damaged DICOM header ({type(error).__name__})") from None
+
+
+def _read(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Order]:
+    from pydicom.filereader import read_partial
+
+    stream = BytesIO(content)
+    found = Elements()
+
+    def at_pixels(tag: int, _vr: str | None, length: int) -> bool:
+        if int(tag) not in PIXEL_TAGS:
+            return False
+        found.pixel_tag = int(tag)
+        found.pixel_offset = stream.tell()
+        found.pixel_length = -1 if length == UNDEFINED else length
+        return True
+
+    dataset = read_partial(stream, at_pixels, defer_size=_DEFER_BYTES, force=True)
+    if not dataset:
+        raise ReadError("a DICOM file without any data element")
+    found.values.update(_raw_values(dataset, wanted))
+    little = dataset.original_encoding[1] is not False
+    return found, _syntax_of(dataset), "little" if little else "big"
+
+
+def _raw_values(dataset: FileDataset, wanted: AbstractSet[int]) -> dict[int, bytes]:
+    from pydicom.dataelem import RawDataElement
+
+    values: dict[int, bytes] = {}
+    for tag in wanted:
+        element: object = dataset.get_item(tag)
+        if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+            values[tag] = element.value
+    return values
+
+
+def _syntax_of(dataset: FileDataset) -> str:
+    given = dataset.file_meta.get("TransferSyntaxUID")
+    if given:
+        return str(given)
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return "1.2.840.10008.1.2"
+    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"

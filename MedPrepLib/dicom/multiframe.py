@@ -1,0 +1,129 @@
+"""Enhanced multi-frame objects (CT, MR, PET) taken apart into one header per frame.
+
+Position, orientation, spacing and scale lie in functional groups (PS3.3 C.7.6.16), per frame or
+shared by all frames. Frames of uncompressed objects are then read like single files.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from MedPrepLib.dicom.elements import MAX_HEADER_BYTES
+from MedPrepLib.dicom.headers import SliceHeader
+from MedPrepLib.dicom.quiet import quiet_pydicom
+from MedPrepLib.errors import ReadError, UnsupportedError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+ENHANCED = frozenset(
+    "1.2.840.10008.5.1.4.1.1." + tail for tail in ("2.1", "2.2", "4.1", "4.4", "128.1", "130")
+)
+"""Enhanced and legacy-converted CT, MR and PET."""
+
+MAX_FRAMES = 20_000
+
+_GROUPS: tuple[tuple[str, str, str, str], ...] = (
+    ("position", "PlanePositionSequence", "ImagePositionPatient", "floats"),
+    ("orientation", "PlaneOrientationSequence", "ImageOrientationPatient", "floats"),
+    ("pixel_spacing", "PixelMeasuresSequence", "PixelSpacing", "floats"),
+    ("slice_thickness_mm", "PixelMeasuresSequence", "SliceThickness", "float"),
+    ("slope", "PixelValueTransformationSequence", "RescaleSlope", "float"),
+    ("intercept", "PixelValueTransformationSequence", "RescaleIntercept", "float"),
+    ("b_value", "MRDiffusionSequence", "DiffusionBValue", "float"),
+    ("echo_time_ms", "MREchoSequence", "EffectiveEchoTime", "float"),
+    ("temporal_position", "FrameContentSequence", "TemporalPositionIndex", "int"),
+)
+"""SliceHeader field, functional group, attribute in it, and how it is converted."""
+
+
+def is_multiframe(header: SliceHeader) -> bool:
+    """True for an object of several frames, or of a class that has them, not yet taken apart."""
+    enhanced = header.sop_class_uid in ENHANCED and header.position is None
+    return header.number_of_frames != 1 or enhanced
+
+
+def frames_of(header: SliceHeader) -> tuple[SliceHeader, ...]:
+    """One header per frame, in the order of the file.
+
+    Raises UnsupportedError for classes without functional groups and for compressed objects,
+    ReadError when the groups do not fit the number of frames or hold no numbers.
+    """
+    frames = header.number_of_frames
+    if header.sop_class_uid not in ENHANCED:
+        raise UnsupportedError(f"a multi-frame object with {frames} frames of an old kind")
+    if not header.is_native:
+        raise UnsupportedError(f"a compressed multi-frame object with {frames} frames")
+    if not 1 <= frames <= MAX_FRAMES:
+        raise UnsupportedError(f"a multi-frame object with {frames} frames")
+    dataset = _functional_groups(header)
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+    if len(per_frame) != frames:
+        raise ReadError(f"{frames} frames but {len(per_frame)} functional groups")
+    return tuple(_frame(header, n, [own, shared]) for n, own in enumerate(per_frame))
+
+
+def _functional_groups(header: SliceHeader) -> Dataset:
+    from pydicom import dcmread
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    with quiet_pydicom(), Path(header.path).open("rb") as file:
+        content = file.read(min(MAX_HEADER_BYTES, max(header.pixel_offset, 0)))
+        try:
+            return dcmread(
+                BytesIO(content),
+                stop_before_pixels=True,
+                force=True,
+                specific_tags=[
+                    "SharedFunctionalGroupsSequence",
+                    "PerFrameFunctionalGroupsSequence",
+                ],
+            )
+        except (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, TypeError,
+                AttributeError, NotImplementedError, RecursionError) as error:  # fmt: skip
+            raise ReadError(f"damaged functional groups ({type(error).__name__})") from None
+
+
+def _frame(header: SliceHeader, number: int, groups: list[Dataset | None]) -> SliceHeader:
+    found: dict[str, Any] = {}
+    with quiet_pydicom():
+        for name, sequence, keyword, kind in _GROUPS:
+            value = _value(groups, sequence, keyword)
+            if value is not None:
+                found[name] = _converted(value, kind, keyword)
+    return msgspec.structs.replace(
+        header,
+        number_of_frames=1,
+        frame=number,
+        instance_number=number + 1,
+        **found,
+    )
+
+
+def _value(groups: list[Dataset | None], sequence: str, keyword: str) -> Any:
+    """The attribute of the frame's own group, else of the shared one; None when in neither."""
+    for group in groups:
+        item = _first(group, sequence) if group is not None else None
+        value = item.get(keyword) if item is not None else None
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def _converted(value: Any, kind: str, keyword: str) -> Any:
+    try:
+        if kind == "floats":
+            return tuple(float(v) for v in value)
+        return float(value) if kind == "float" else int(value)
+    except (TypeError, ValueError):
+        raise ReadError(f"no number in {keyword}") from None
+
+
+def _first(dataset: Dataset, sequence: str) -> Dataset | None:
+    items = dataset.get(sequence)
+    return items[0] if items else None

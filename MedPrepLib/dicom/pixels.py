@@ -1,0 +1,210 @@
+"""The voxels of a series in modality values (Hounsfield units, SUV...), scaled slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from MedPrepLib.dicom.headers import SliceHeader
+from MedPrepLib.dicom.stack import stack_geometry, stack_of
+from MedPrepLib.dicom.stored import load_stored, stored_bytes, stored_dtype
+from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume, VoxelArray
+
+__all__ = ["SeriesPixels", "read_series", "stored_bytes"]
+
+_LOW, _HIGH = -32768, 32767
+_PADDING_INT16 = _LOW
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesPixels:
+    """A volume in modality values and what lies outside the field of view.
+
+    ``padding`` is the value that the ``padding_voxels`` voxels marked by PixelPaddingValue
+    (0028,0120) have, and no other voxel; None when no voxel is marked. It is no measurement.
+    """
+
+    volume: Volume
+    padding: float | None = None
+    padding_voxels: int = 0
+
+
+class _NotInt16Error(Exception):
+    """A modality value that int16 cannot hold; the series is read again as float32."""
+
+
+def read_series(headers: Sequence[SliceHeader]) -> SeriesPixels:
+    """The volume (k, j, i) of slices that are in order along their normal, as ``arrange`` gives.
+
+    int16 when every RescaleSlope is 1, every intercept is an integer and all values fit; float32
+    otherwise, computed in double precision with each slice's own slope and intercept. Values are
+    those of the modality: MONOCHROME1 is not inverted, no lookup table is applied.
+
+    Raises GeometryError for slices that form no grid, ReadError (naming the slice, expected and
+    found bytes) for truncated or undecodable pixels, SourceChangedError when a file is not the
+    one that was scanned, UnsupportedError where a codec is missing.
+    """
+    geometry = _geometry(headers)
+    if all(h.slope == 1 and h.intercept.is_integer() for h in headers):
+        try:
+            return _read_int16(headers, geometry)
+        except _NotInt16Error:
+            pass
+    return _read_float32(headers, geometry)
+
+
+def _geometry(headers: Sequence[SliceHeader]) -> Geometry:
+    stack = stack_of(headers)
+    if stack.headers != tuple(headers):
+        raise GeometryError("the slices are not in order along their normal")
+    if len({(h.rows, h.columns) for h in headers}) > 1:
+        raise GeometryError("the slices differ in size")
+    return stack_geometry(stack)
+
+
+def _read_int16(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesPixels:
+    array = np.empty(geometry.shape, dtype=np.int16)
+    fill = _common_padding(headers)
+    if fill is None or not _LOW <= fill <= _HIGH:
+        fill = _PADDING_INT16
+    marked = 0
+    for number, header in enumerate(headers):
+        out = array[number]
+        stored = _loaded(header, out, number, len(headers))
+        padding = _padding_mask(stored, header)
+        if padding is not None:
+            stored[padding] = 0
+            marked += int(np.count_nonzero(padding))
+        _correct_bits(stored, header)
+        _shift_into(stored, out, header)
+        if padding is not None:
+            if fill == _PADDING_INT16 and out.min() == _PADDING_INT16:
+                raise _NotInt16Error
+            out[padding] = int(fill)
+    return SeriesPixels(Volume(array, geometry), float(fill) if marked else None, marked)
+
+
+def _read_float32(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesPixels:
+    array = np.empty(geometry.shape, dtype=np.float32)
+    scratch = np.empty(geometry.shape[1:], dtype=np.float64)
+    masks: dict[int, npt.NDArray[np.bool_]] = {}
+    for number, header in enumerate(headers):
+        stored = _loaded(header, None, number, len(headers))
+        padding = _padding_mask(stored, header)
+        if padding is not None:
+            stored[padding] = 0
+            masks[number] = padding
+        _correct_bits(stored, header)
+        np.multiply(stored, header.slope, out=scratch)
+        np.add(scratch, header.intercept, out=scratch)
+        with np.errstate(over="ignore"):  # infinite voxels are found and named by standardize
+            array[number] = scratch
+    fill = _fill_padding(array, masks, _common_padding(headers))
+    marked = sum(int(np.count_nonzero(mask)) for mask in masks.values())
+    return SeriesPixels(Volume(array, geometry), fill, marked)
+
+
+def _loaded(header: SliceHeader, out: VoxelArray | None, number: int, count: int) -> VoxelArray:
+    """Stored values of a slice: in the memory of ``out`` where they have 16 bits, else new."""
+    dtype = stored_dtype(header)
+    if out is not None and dtype.itemsize == 2:
+        stored: VoxelArray = out.view(dtype)
+    else:
+        stored = np.empty((header.rows, header.columns), dtype=dtype)
+    try:
+        load_stored(header, stored)
+    except SourceChangedError:
+        raise
+    except ReadError as error:
+        raise ReadError(f"slice {number + 1} of {count}: {error}") from None
+    return stored
+
+
+def _padding_mask(stored: VoxelArray, header: SliceHeader) -> npt.NDArray[np.bool_] | None:
+    """Voxels marked as outside the field of view; None when there are none.
+
+    Judged before unused high bits are cleared: the mark may lie outside of BitsStored.
+    """
+    value, limit = header.padding_value, header.padding_limit
+    if value is None:
+        return None
+    if limit is None or limit == value:
+        mask = stored == value
+    else:
+        mask = (stored >= min(value, limit)) & (stored <= max(value, limit))
+    return mask if mask.any() else None
+
+
+def _correct_bits(stored: VoxelArray, header: SliceHeader) -> None:
+    """Shift down to HighBit and extend the sign (or clear what lies above BitsStored), in place.
+
+    Bits above BitsStored belong to overlays in old files. Arrays without such bits, the rule, are
+    only looked through.
+    """
+    bits, allocated = header.bits_stored, header.bits_allocated
+    high = header.high_bit if header.high_bit is not None else bits - 1
+    if bits >= allocated:
+        return
+    shift = high - (bits - 1)
+    low, top = _stored_range(header)
+    if shift <= 0 and stored.min() >= low and stored.max() <= top:
+        return
+    unsigned = stored.view(f"u{stored.dtype.itemsize}")
+    unsigned <<= np.array(max(allocated - 1 - high, 0), dtype=unsigned.dtype)
+    stored >>= np.array(allocated - bits, dtype=stored.dtype)
+
+
+def _shift_into(stored: VoxelArray, out: VoxelArray, header: SliceHeader) -> None:
+    """Stored values plus intercept as int16, in place where they share memory.
+
+    Two's complement makes the addition exact modulo 65,536, so that unsigned values need no wider
+    type on the way; whether the result fits is judged before, on true values.
+    """
+    intercept = int(header.intercept)
+    low, top = _stored_range(header)
+    if low + intercept < _LOW or top + intercept > _HIGH:
+        low, top = int(stored.min()), int(stored.max())
+        if low + intercept < _LOW or top + intercept > _HIGH:
+            raise _NotInt16Error
+    if not np.shares_memory(stored, out):
+        np.copyto(out, stored, casting="unsafe")
+    if intercept:
+        wrapped = (intercept + 32768) % 65536 - 32768
+        np.add(out, np.int16(wrapped), out=out)
+
+
+def _stored_range(header: SliceHeader) -> tuple[int, int]:
+    """The values that BitsStored can hold."""
+    bits = header.bits_stored
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if header.pixel_representation else (
+        0, (1 << bits) - 1,
+    )  # fmt: skip
+
+
+def _common_padding(headers: Sequence[SliceHeader]) -> float | None:
+    """The modality value of PixelPaddingValue when it is one and the same in all slices."""
+    values = {
+        h.padding_value * h.slope + h.intercept for h in headers if h.padding_value is not None
+    }
+    ranges = any(h.padding_limit not in (None, h.padding_value) for h in headers)
+    return values.pop() if len(values) == 1 and not ranges else None
+
+
+def _fill_padding(
+    array: VoxelArray, masks: dict[int, npt.NDArray[np.bool_]], common: float | None
+) -> float | None:
+    """Give all padding voxels one value that no other voxel has."""
+    if not masks:
+        return None
+    fill = np.float32(common) if common is not None else None
+    if fill is None:
+        lowest = np.float32(array.min())
+        fill = np.float32(lowest - max(np.float32(1), abs(lowest)))
+    for number, mask in masks.items():
+        array[number][mask] = fill
+    return float(fill)

@@ -1,0 +1,53 @@
+"""Which image series an annotation object (RTSTRUCT, SEG) was drawn on."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from MedPrepLib.dicom.elements import MAX_HEADER_BYTES
+from MedPrepLib.dicom.quiet import quiet_pydicom
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_REFERENCED_FRAMES, _STUDIES, _SERIES = 0x30060010, 0x30060012, 0x30060014
+_REFERENCED_SERIES, _SERIES_UID = 0x00081115, 0x0020000E
+
+
+def referenced_series(file: BinaryIO) -> tuple[str, ...]:
+    """The SeriesInstanceUIDs that an RTSTRUCT or SEG refers to; empty when it does not say.
+
+    RTSTRUCT: (3006,0010) > (3006,0012) > (3006,0014); SEG: (0008,1115).
+    """
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    file.seek(0)
+    with quiet_pydicom():
+        try:
+            dataset = dcmread(
+                BytesIO(file.read(MAX_HEADER_BYTES)),
+                stop_before_pixels=True,
+                force=True,
+                specific_tags=[_REFERENCED_FRAMES, _REFERENCED_SERIES],
+            )
+            return _uids(dataset)
+        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, TypeError,
+                AttributeError, NotImplementedError, RecursionError):  # fmt: skip
+            return ()
+
+
+def _uids(dataset: Dataset) -> tuple[str, ...]:
+    series = list(dataset.get(_REFERENCED_SERIES, _Empty).value or ())
+    for frame in dataset.get(_REFERENCED_FRAMES, _Empty).value or ():
+        for study in frame.get(_STUDIES, _Empty).value or ():
+            series.extend(study.get(_SERIES, _Empty).value or ())
+    uids = (item.get(_SERIES_UID) for item in series)
+    return tuple(dict.fromkeys(str(uid.value) for uid in uids if uid is not None))
+
+
+class _Empty:
+    """Stands for an absent sequence."""
+
+    value = ()

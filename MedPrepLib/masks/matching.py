@@ -1,0 +1,177 @@
+"""From the names and values of a mask file to the labels of the study.
+
+Which label a segment means is decided by, in this order: the explicit map of the source, the
+segment's name or alias, its terminology code; and its value only where the file has no names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import MaskPart
+from MedPrepLib.findings import Finding
+from MedPrepLib.formats.segnrrd import plain_name
+from MedPrepLib.images import VoxelArray
+from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.masks.labelmaps import is_nameless
+from MedPrepLib.masks.layers import LayerStack
+from MedPrepLib.segmentation import Segment, Segmentation
+
+_LISTED = 10
+"""Unknown labels that a message names before it counts."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What the segments of a file mean.
+
+    ``labels``: for each segment of the file its label; segments that mean nothing are absent.
+    ``annotated``: every label that the rater looked for, found or not. ``unknown``: words for
+    what was left out.
+    """
+
+    labels: Mapping[str, Label]
+    annotated: tuple[Label, ...]
+    unknown: tuple[str, ...] = ()
+    by_value: bool = False
+
+
+def match(found: Segmentation, part: MaskPart, schema: LabelSchema) -> Match:
+    """The meaning of every segment of one file; see load_reading for the policy."""
+    if part.label is not None:
+        return _match_one(found, part.label, schema)
+    if part.values:
+        return _match_map(found, part.values, schema)
+    if is_nameless(found):
+        return _match_values(found, schema)
+    return _match_names(found, schema)
+
+
+def _match_one(found: Segmentation, name: str, schema: LabelSchema) -> Match:
+    label = schema.find(name)
+    if label is None:
+        return Match({}, (), (f"label {shown(name)} given by the source",))
+    return Match(dict.fromkeys(found.names, label), (label,))
+
+
+def _match_map(found: Segmentation, pairs: Sequence[tuple[int, str]], schema: LabelSchema) -> Match:
+    meaning = {value: schema.find(name) for value, name in pairs}
+    unknown = [f"label {shown(name)} given for value {value}"
+               for value, name in pairs if meaning[value] is None]  # fmt: skip
+    unknown += [f"value {s.value}" for s in found.segments if s.value not in meaning]
+    labels = {s.name: meaning.get(s.value) for s in found.segments}
+    return Match(
+        {name: label for name, label in labels.items() if label is not None},
+        _unique(label for label in meaning.values() if label is not None),
+        tuple(unknown),
+    )
+
+
+def _match_values(found: Segmentation, schema: LabelSchema) -> Match:
+    labels = {s.name: schema.valued(s.value) for s in found.segments}
+    known = {name: label for name, label in labels.items() if label is not None}
+    everything = not found.segments or len(schema) == 1
+    return Match(
+        known,
+        tuple(schema) if everything else _unique(known.values()),
+        tuple(f"value {s.value}" for s in found.segments if s.name not in known),
+        by_value=True,
+    )
+
+
+def _match_names(found: Segmentation, schema: LabelSchema) -> Match:
+    labels = {s.name: _named(s, schema) for s in found.segments}
+    known = {name: label for name, label in labels.items() if label is not None}
+    unknown = tuple(shown(s.name) for s in found.segments if s.name not in known)
+    return Match(known, _unique(known.values()), unknown)
+
+
+def _named(segment: Segment, schema: LabelSchema) -> Label | None:
+    label = schema.find(segment.name) or schema.find(plain_name(segment.name))
+    if label is None and segment.terminology is not None:
+        return schema.coded(segment.terminology)
+    return label
+
+
+def relabeled(found: Segmentation, meaning: Match) -> Segmentation:
+    """The segmentation with the names and values of the schema, on its own grid.
+
+    Segments that mean the same label are united; voxels without a meaning become background.
+    """
+    largest = max((label.value for label in meaning.annotated), default=1)
+    places: dict[str, set[int]] = {}
+    for segment in found.segments:
+        if segment.name in meaning.labels:
+            places.setdefault(meaning.labels[segment.name].name, set()).add(segment.layer)
+    if any(len(layers) > 1 for layers in places.values()):
+        return _stacked(found, meaning, largest)
+    used = sorted({layer for layers in places.values() for layer in layers}) or [0]
+    layers = tuple(_translated(found, meaning, layer, largest) for layer in used)
+    segments = tuple(
+        _segment(label, used.index(min(places.get(label.name, {used[0]}))))
+        for label in meaning.annotated
+    )
+    return Segmentation(layers, found.geometry, segments)
+
+
+def _segment(label: Label, layer: int) -> Segment:
+    return Segment(label.name, label.value, layer, label.color, label.terminology)
+
+
+def _translated(found: Segmentation, meaning: Match, layer: int, largest: int) -> VoxelArray:
+    """One layer with the values of the schema, through a table."""
+    source = found.layers[layer]
+    pairs = {
+        s.value: meaning.labels[s.name].value
+        for s in found.segments
+        if s.layer == layer and s.name in meaning.labels
+    }
+    dtype = np.min_scalar_type(largest)
+    if source.dtype.itemsize > 2:  # a table would be too long
+        result = np.zeros(source.shape, dtype)
+        for value, wanted in pairs.items():
+            result[source == value] = wanted
+        return result
+    table = np.zeros(1 << (8 * source.dtype.itemsize), dtype)
+    for value, wanted in pairs.items():
+        if value < len(table):
+            table[value] = wanted
+    return table[source]
+
+
+def _stacked(found: Segmentation, meaning: Match, largest: int) -> Segmentation:
+    stack = LayerStack(found.geometry, largest)
+    for label in meaning.annotated:
+        mask = np.zeros(found.geometry.shape, dtype=bool)
+        for name, meant in meaning.labels.items():
+            if meant is label:
+                mask |= found.mask(name)
+        stack.add(_segment(label, 0), mask)
+    return stack.result()
+
+
+def match_findings(meaning: Match, item: str) -> tuple[Finding, ...]:
+    """LABEL_UNKNOWN with what was left out, LABEL_BY_VALUE where numbers decided."""
+    findings = []
+    if meaning.unknown:
+        rest = len(meaning.unknown) - _LISTED
+        words = ", ".join(meaning.unknown[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+        findings.append(catalog.LABEL_UNKNOWN.at(item, f"not in the label schema: {words}"))
+    if meaning.by_value and meaning.labels:
+        words = ", ".join(f"{name} = {label.name}" for name, label in meaning.labels.items())
+        findings.append(catalog.LABEL_BY_VALUE.at(item, f"labels were matched by value: {words}"))
+    return tuple(findings)
+
+
+def shown(name: str) -> str:
+    """A name as it may stand in a message: short, printable, quoted."""
+    clean = "".join(c if c.isprintable() else " " for c in name)
+    return f"'{clean[:40]}'"
+
+
+def _unique(labels: Iterable[Label]) -> tuple[Label, ...]:
+    return tuple(sorted(dict.fromkeys(labels), key=lambda label: label.value))

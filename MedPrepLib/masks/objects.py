@@ -1,0 +1,134 @@
+"""DICOM objects that hold segmentations: what kind one is, and its data set.
+
+Read with pydicom, silently: its warnings quote values of patients' headers.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from MedPrepLib import catalog
+from MedPrepLib.dicom.quiet import quiet_pydicom
+from MedPrepLib.formats.faults import FileFaultError, read_head
+from MedPrepLib.labels import Terminology
+
+if TYPE_CHECKING:
+    from pydicom.dataelem import RawDataElement
+    from pydicom.dataset import Dataset
+
+RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+LABELMAP_SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
+_UNDEFINED = 0xFFFFFFFF
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+
+Kind = Literal["rtstruct", "seg", "labels"]
+
+
+def kind_of(path: Path) -> Kind:
+    """What a mask file is, by content: "rtstruct", "seg" (DICOM), or "labels" (any other file).
+
+    Raises FileFaultError: FILE_MISSING, MASK_UNREADABLE, and MASK_UNSUPPORTED for DICOM objects
+    that hold no segmentation.
+    """
+    if read_head(path, 132)[128:] != b"DICM":
+        return "labels"
+    with decoding():
+        uid = str(_read(path, ["SOPClassUID"]).get("SOPClassUID", ""))
+    if uid == RTSTRUCT_CLASS:
+        return "rtstruct"
+    if uid in {SEG_CLASS, LABELMAP_SEG_CLASS}:
+        return "seg"
+    if not uid:
+        raise FileFaultError(catalog.MASK_UNREADABLE, "the DICOM object does not say what it is")
+    raise FileFaultError(
+        catalog.MASK_UNSUPPORTED, "the DICOM object is neither an RTSTRUCT nor a segmentation"
+    )
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Inside, whatever pydicom stumbles over in a damaged file is a FileFaultError, in silence.
+
+    pydicom decodes values when they are asked for, so the errors come late: keep the access to
+    the data set inside, and nothing else.
+    """
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    with quiet_pydicom():
+        try:
+            yield
+        except FileFaultError:
+            raise
+        except (
+            InvalidDicomError, BytesLengthException, struct.error, EOFError, OSError, ValueError,
+            KeyError, TypeError, AttributeError, NotImplementedError, RecursionError,
+        ) as error:  # fmt: skip
+            raise FileFaultError(
+                catalog.MASK_UNREADABLE, f"the DICOM object is damaged ({type(error).__name__})"
+            ) from None
+
+
+def read_dataset(path: Path) -> Dataset:
+    """The data set of a DICOM file; call it inside :func:`decoding`.
+
+    Deflated objects are refused (MASK_UNSUPPORTED): pydicom inflates them without a limit.
+    """
+    from pydicom.dataelem import RawDataElement as Raw
+
+    dataset = _read(path, None)
+    for tag in tuple(dataset.keys()):
+        element: Any = dataset.get_item(tag)
+        if isinstance(element, Raw) and _is_cut(element):
+            raise FileFaultError(
+                catalog.MASK_UNREADABLE,
+                f"the file is truncated: {element.length} bytes promised, "
+                f"{len(element.value or b'')} found",
+            )
+    return dataset
+
+
+def _is_cut(element: RawDataElement) -> bool:
+    """Pydicom keeps a value that the end of the file cuts short without a word."""
+    return element.length != _UNDEFINED and len(element.value or b"") != element.length
+
+
+def _read(path: Path, tags: list[str] | None) -> Dataset:
+    from pydicom import dcmread
+    from pydicom.filereader import read_file_meta_info
+
+    if str(read_file_meta_info(path).get("TransferSyntaxUID", "")) == _DEFLATED:
+        raise FileFaultError(catalog.MASK_UNSUPPORTED, "deflated DICOM segmentations are not read")
+    return dcmread(path, stop_before_pixels=tags is not None, specific_tags=list(tags or ()))
+
+
+def items(dataset: Any, keyword: str) -> list[Any]:
+    """The items of a sequence; none when it is absent or empty."""
+    return list(dataset.get(keyword) or ())
+
+
+def numbers(dataset: Any, keyword: str, count: int) -> list[float]:
+    """``count`` numbers of an attribute; FileFaultError (MASK_UNREADABLE) otherwise."""
+    value = dataset.get(keyword)
+    try:
+        values = [float(x) for x in ([value] if count == 1 else value)]
+    except (TypeError, ValueError):
+        values = []
+    if len(values) != count:
+        raise FileFaultError(
+            catalog.MASK_UNREADABLE, f"{keyword} is missing or not {count} numbers"
+        )
+    return values
+
+
+def coded(dataset: Any, keyword: str) -> Terminology | None:
+    """The first code of a code sequence (DICOM PS3.3 8.8)."""
+    for item in items(dataset, keyword):
+        scheme, value = item.get("CodingSchemeDesignator"), item.get("CodeValue")
+        if scheme and value:
+            return Terminology(str(scheme), str(value), str(item.get("CodeMeaning", "")))
+    return None

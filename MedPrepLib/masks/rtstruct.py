@@ -1,0 +1,206 @@
+"""RTSTRUCT: contours in the world, filled on the grid of the image they were drawn on.
+
+Source: DICOM PS3.3 C.8.8.5 (Structure Set) and C.8.8.6 (ROI Contour); even-odd filling of voxel
+centers (polygons.py), which reproduces the masks of the IBSI reference cohort exactly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MedPrepLib import catalog
+from MedPrepLib.findings import Finding
+from MedPrepLib.formats.faults import FileFaultError
+from MedPrepLib.formats.segnrrd import distinct_names
+from MedPrepLib.geometry import FloatArray, Geometry
+from MedPrepLib.labels import Color, Terminology
+from MedPrepLib.masks.layers import LayerStack
+from MedPrepLib.masks.objects import coded, decoding, items, kind_of, read_dataset
+from MedPrepLib.masks.polygons import fill_even_odd
+from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+PLANE_TOLERANCE = 0.1
+"""Part of the slice distance by which a contour may lie off its slice without a word."""
+
+_CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR"}
+
+
+@dataclass(frozen=True)
+class Roi:
+    """One region: closed contours as arrays (n, 3) of LPS millimeters."""
+
+    name: str
+    color: Color | None
+    terminology: Terminology | None
+    contours: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True)
+class _Planes:
+    """Contours of one region by slice, in indices, and what did not fit."""
+
+    polygons: dict[int, list[FloatArray]]
+    largest_offset: float
+    outside: int
+
+
+def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
+    """The regions of an RTSTRUCT on the image grid ``geometry``, values 1, 2, 3... in file order.
+
+    A contour belongs to the slice whose center lies nearest along the normal. Contours of one
+    region on one plane combine by exclusive or (holes, keyholes); where a slice has several
+    planes, as when a thick-sliced image is combined with contours drawn elsewhere, the nearest
+    plane alone is used. Slices between planes are not interpolated. A region with an item of
+    the ROI Contour Sequence but no contours in it stays listed (annotated empty); one without
+    an item, or with points or open lines only, is left out.
+    Regions share one layer unless they overlap. Raises FileFaultError.
+    """
+    return read_rtstruct_with_findings(path, geometry, "")[0]
+
+
+def read_rtstruct_with_findings(
+    path: Path, geometry: Geometry, item: str
+) -> tuple[Segmentation, tuple[Finding, ...]]:
+    """As :func:`read_rtstruct`, and what a person should know about contours off the slices."""
+    rois = read_rois(path)
+    names = distinct_names([roi.name for roi in rois])
+    stack = LayerStack(geometry, max(len(rois), 1))
+    findings: list[Finding] = []
+    for value, (name, roi) in enumerate(zip(names, rois, strict=True), start=1):
+        planes = _planes(roi, geometry)
+        segment = Segment(name, value, 0, roi.color, roi.terminology)
+        mask, start, stop = _filled(planes.polygons, geometry)
+        stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
+        findings += _plane_findings(planes, geometry, item, f"region {value}")
+    return stack.result(), tuple(findings)
+
+
+def read_rois(path: Path) -> tuple[Roi, ...]:
+    """The regions of an RTSTRUCT in file order; FileFaultError when it is none."""
+    if kind_of(path) != "rtstruct":
+        raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no RTSTRUCT")
+    with decoding():
+        return _rois(read_dataset(path))
+
+
+def _rois(dataset: Dataset) -> tuple[Roi, ...]:
+    if "ROIContourSequence" not in dataset:
+        raise FileFaultError(
+            catalog.MASK_UNREADABLE, "the RTSTRUCT has no ROI contours; was it cut off?"
+        )
+    contours = {str(c.get("ReferencedROINumber")): c for c in items(dataset, "ROIContourSequence")}
+    codes = {
+        str(o.get("ReferencedROINumber")): coded(o, "RTROIIdentificationCodeSequence")
+        for o in items(dataset, "RTROIObservationsSequence")
+    }
+    rois = []
+    for row in items(dataset, "StructureSetROISequence"):
+        number = str(row.get("ROINumber"))
+        listed = contours.get(number)
+        sequence = items(listed, "ContourSequence") if listed is not None else []
+        closed = [c for c in sequence if str(c.get("ContourGeometricType")) in _CLOSED]
+        if listed is None or (sequence and not closed):
+            continue
+        name = str(row.get("ROIName") or f"ROI {number}").strip()
+        points = tuple(_points(c) for c in closed)
+        rois.append(Roi(name, _color(listed), codes.get(number), points))
+    return tuple(rois)
+
+
+def _points(contour: Any) -> FloatArray:
+    try:
+        flat = np.array([float(x) for x in contour.get("ContourData") or ()])
+        points: FloatArray = flat.reshape(-1, 3)
+    except (TypeError, ValueError):
+        raise FileFaultError(
+            catalog.MASK_UNREADABLE, "contour data are not triples of numbers"
+        ) from None
+    stated = contour.get("NumberOfContourPoints")
+    if stated is not None and int(stated) != len(points):
+        raise FileFaultError(
+            catalog.MASK_UNREADABLE, f"a contour of {stated} points holds {len(points)}"
+        )
+    if not np.isfinite(points).all():
+        raise FileFaultError(catalog.MASK_UNREADABLE, "contour data are not finite")
+    return points
+
+
+def _color(contour: Any) -> Color | None:
+    value = contour.get("ROIDisplayColor") if contour is not None else None
+    try:
+        r, g, b = (min(max(int(x), 0), 255) for x in value or ())
+    except (TypeError, ValueError):
+        return None
+    return (r, g, b)
+
+
+def _planes(roi: Roi, geometry: Geometry) -> _Planes:
+    """Sort contours into slices; where planes compete for a slice the nearest one wins."""
+    inverse = np.linalg.inv(geometry.affine)
+    by_slice: dict[int, dict[float, list[FloatArray]]] = defaultdict(lambda: defaultdict(list))
+    outside = 0
+    for contour in roi.contours:
+        index = contour @ inverse[:3, :3].T + inverse[:3, 3]
+        if len(index) < 3:
+            continue
+        if np.ptp(index[:, 2]) > 0.5:
+            raise FileFaultError(
+                catalog.MASK_UNSUPPORTED,
+                f"a contour is not parallel to the slices: it spans {np.ptp(index[:, 2]):.2f} "
+                "slices, more than 0.5",
+            )
+        height = round(float(index[:, 2].mean()), 3)
+        number = int(np.floor(height + 0.5))
+        if 0 <= number < geometry.size[2]:
+            by_slice[number][height].append(index[:, :2])
+        else:
+            outside += 1
+    polygons, largest = {}, 0.0
+    for number, planes in by_slice.items():
+        distance, nearest = min((abs(height - number), height) for height in planes)
+        polygons[number] = planes[nearest]
+        largest = max(largest, distance)
+    return _Planes(polygons, largest, outside)
+
+
+def _filled(
+    polygons: dict[int, list[FloatArray]], geometry: Geometry
+) -> tuple[BoolArray, int, int]:
+    """The mask of the slices from the first to the last with a contour, and these two."""
+    if not polygons:
+        return np.zeros((0, *geometry.shape[1:]), dtype=bool), 0, 0
+    start, stop = min(polygons), max(polygons) + 1
+    mask = np.zeros((stop - start, *geometry.shape[1:]), dtype=bool)
+    for number, outlines in polygons.items():
+        mask[number - start] = fill_even_odd(outlines, (geometry.size[1], geometry.size[0]))
+    return mask, start, stop
+
+
+def _plane_findings(planes: _Planes, geometry: Geometry, item: str, name: str) -> Sequence[Finding]:
+    findings = []
+    if planes.largest_offset > PLANE_TOLERANCE:
+        off = planes.largest_offset * geometry.spacing[2]
+        limit = PLANE_TOLERANCE * geometry.spacing[2]
+        findings.append(
+            catalog.GRID_RESAMPLED.at(
+                item,
+                f"contours of {name} lie up to {off:.3g} mm off the slices (limit {limit:.3g} mm); "
+                "each slice took the nearest plane",
+            )
+        )
+    if planes.outside:
+        findings.append(
+            catalog.MASK_OUTSIDE.at(
+                item, f"{planes.outside} contours of {name} lie beyond the first or last slice"
+            )
+        )
+    return findings

@@ -1,0 +1,265 @@
+"""Volume files: voxels where independent readers find them, and nothing read from elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MedPrepLib.errors import ReadError
+from MedPrepLib.formats.files import check_file, read_geometry, read_volume
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume, to_sitk
+
+sitk = pytest.importorskip("SimpleITK")
+
+SECRET = b"\x77" * 120
+
+
+def oblique() -> Geometry:
+    q, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    if np.linalg.det(q) > 0:
+        q[:, 0] *= -1
+    return Geometry((5, 4, 3), (0.7, 0.9, 3.3), (-41.5, 20.25, 3.0), tuple(q.ravel()))
+
+
+def volume(dtype=np.int16) -> Volume:
+    return Volume(np.arange(60).reshape(3, 4, 5).astype(dtype), oblique())
+
+
+def codes(path: Path, **options) -> set[str]:
+    return {f.code for f in check_file(path, "case", **options)}
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.nhdr", "a.mha", "a.mhd", "a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_what_simpleitk_writes_is_read_voxel_for_voxel(tmp_path, name, compressed, dtype):
+    path = tmp_path / name
+    sitk.WriteImage(to_sitk(volume(dtype)), str(path), compressed)
+    read = read_volume(path)
+    np.testing.assert_array_equal(read.array, volume(dtype).array)
+    assert read.array.dtype == dtype
+    assert read.geometry.displacement_mm(oblique()) < 1e-4
+    assert read.geometry.is_left_handed
+    assert read_geometry(path) == read.geometry
+    assert check_file(path, "case", tmp_path) == ()
+
+
+def test_an_nrrd_in_ras_is_turned_into_lps_as_simpleitk_does(tmp_path):
+    path = tmp_path / "ras.nrrd"
+    path.write_bytes(
+        b"NRRD0004\ntype: short\ndimension: 3\nspace: right-anterior-superior\nsizes: 5 4 3\n"
+        b"space directions: (0,0.7,0) (0.9,0,0) (0,0,-3)\nendian: big\nencoding: raw\n"
+        b"space origin: (10,20,30)\n\n" + np.arange(60, dtype=">i2").tobytes()
+    )
+    read, theirs = read_volume(path), sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(read.array, sitk.GetArrayFromImage(theirs))
+    for index in [(0, 0, 0), (4, 1, 2)]:
+        expected = theirs.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(read.geometry.point_at(index), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "bzip2", "gzip"])
+def test_nrrd_encodings_hold_the_same_voxels(tmp_path, encoding):
+    import bz2
+    import gzip
+
+    numbers = np.arange(60, dtype="<i2")
+    data = {
+        "ascii": " ".join(map(str, numbers)).encode(),
+        "bzip2": bz2.compress(numbers.tobytes()),
+        "gzip": gzip.compress(numbers.tobytes()),
+    }[encoding]
+    path = tmp_path / "a.nrrd"
+    head = "NRRD0001\ntype: int16\ndimension: 3\nsizes: 5 4 3\nspacings: 1 2 3\nendian: little\n"
+    path.write_bytes(head.encode() + f"encoding: {encoding}\n\n".encode() + data)
+    read = read_volume(path)
+    np.testing.assert_array_equal(read.array.ravel(), numbers)
+    assert read.geometry.spacing == (1.0, 2.0, 3.0)
+
+
+def test_real_files_are_read_as_simpleitk_reads_them(shared_data):
+    for name in (
+        "cohort/pyradiomics/brain1_image.nrrd",
+        "cohort/dcmqi_ct/seg/liver_seg.nrrd",
+        "broken/misaligned_pair/3DCT_lung_baseline_small.mha",
+        "broken/misaligned_pair/3DCT_lung_baseline_mask.mha",
+    ):
+        read, theirs = read_volume(shared_data / name), sitk.ReadImage(str(shared_data / name))
+        np.testing.assert_array_equal(read.array, sitk.GetArrayFromImage(theirs))
+        np.testing.assert_allclose(
+            read.geometry.point_at((3, 5, 2)), theirs.TransformIndexToPhysicalPoint((3, 5, 2))
+        )
+        assert check_file(shared_data / name, "case", shared_data) == ()
+    assert codes(shared_data / "broken/nifti/TinyPatientCT.nrrd") == {"SPACING_SUSPECT"}
+
+
+NRRD = """NRRD0004
+type: unsigned char
+dimension: 3
+space: LPS
+sizes: 5 4 3
+space directions: (1,0,0) (0,1,0) (0,0,1)
+space origin: (0,0,0)
+encoding: raw
+"""
+META = """ObjectType = Image
+NDims = 3
+BinaryData = True
+TransformMatrix = 1 0 0 0 1 0 0 0 1
+Offset = 0 0 0
+ElementSpacing = 1 1 1
+DimSize = 5 4 3
+ElementType = MET_UCHAR
+"""
+
+
+def header(folder: Path, suffix: str, data_name: str) -> Path:
+    path = folder / f"a{suffix}"
+    if suffix == ".nhdr":
+        path.write_text(NRRD + f"data file: {data_name}\n")
+    else:
+        path.write_text(META + f"ElementDataFile = {data_name}\n")
+    return path
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """A study folder with honest data, beside a secret that must never be read."""
+    (tmp_path / "secret.raw").write_bytes(SECRET)
+    folder = tmp_path / "study" / "case"
+    folder.mkdir(parents=True)
+    (folder / "a.raw").write_bytes(bytes(range(60)))
+    (folder / "slice1.raw").write_bytes(SECRET)
+    (folder / "link.raw").symlink_to(tmp_path / "secret.raw")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../secret.raw", "{root}/secret.raw", "..\\..\\secret.raw", "sub/a.raw", "LIST",
+        "LIST 2", "slice%d.raw", "slice%01d.raw 1 3 1", "link.raw", "file:///etc/hostname",
+        "http://example.org/a.raw", "//server/share/a.raw", "C:\\a.raw", "..", "",
+    ],
+)  # fmt: skip
+def test_detached_data_outside_the_folder_are_refused(study, suffix, name):
+    path = header(study, suffix, name.format(root=study.parents[1]))
+    (finding,) = check_file(path, "case", study.parent)
+    assert finding.code == "PATH_ESCAPE"
+    with pytest.raises(ReadError):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
+def test_detached_data_in_the_same_folder_are_read(study, suffix):
+    path = header(study, suffix, "a.raw")
+    assert codes(path, root=study.parent) == set()
+    assert read_volume(path).array.ravel().tolist() == list(range(60))
+    assert codes(header(study, suffix, "none.raw")) == {"FILE_MISSING"}
+
+
+def test_an_image_that_is_a_link_out_of_its_source_is_refused(study, tmp_path):
+    target = tmp_path / "other.nrrd"
+    target.write_bytes((NRRD + "\n").encode() + bytes(60))
+    (study / "b.nrrd").symlink_to(target)
+    assert codes(study / "b.nrrd", root=study.parent) == {"PATH_ESCAPE"}
+    assert codes(study / "b.nrrd", root=tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("sizes: 5 4 3", "sizes: 1024 1048576 1048576", "IMPLAUSIBLE_SIZE"),
+        ("sizes: 5 4 3", "sizes: 5 4 4", "PIXELS_UNREADABLE"),
+        ("sizes: 5 4 3", "sizes: 5 4", "FILE_UNREADABLE"),
+        ("sizes: 5 4 3", "sizes: 5 -4 3", "FILE_UNREADABLE"),
+        ("dimension: 3", "dimension: x", "FILE_UNREADABLE"),
+        ("unsigned char", "block", "FILE_UNREADABLE"),
+        ("encoding: raw", "encoding: hex", "FILE_UNREADABLE"),
+        ("NRRD0004", "NRRDXXXX", "FILE_UNREADABLE"),
+        ("(0,1,0)", "(0,0,0)", "AFFINE_INVALID"),
+        ("(0,1,0)", "(0.5,1,0)", "AFFINE_INVALID"),
+        ("(0,1,0)", "(nan,1,0)", "AFFINE_INVALID"),
+        ("(0,1,0)", "(0,1)", "AFFINE_INVALID"),
+        ("(0,1,0)", "none", "TOO_FEW_SLICES"),
+        ("space: LPS", "space: 3D-left-handed", "AFFINE_INVALID"),
+        ("(0,0,1)", "(0,0,1000)", "SPACING_SUSPECT"),
+        ("(1,0,0) (0,1,0) (0,0,1)", "(.001,0,0) (0,.001,0) (0,0,.001)", "SPACING_SUSPECT"),
+    ],
+)
+def test_each_fault_of_an_nrrd_header_gets_its_code(tmp_path, old, new, code):
+    path = tmp_path / "a.nrrd"
+    path.write_bytes((NRRD + "\n").encode() + bytes(60))
+    assert codes(path) == set()
+    path.write_bytes((NRRD.replace(old, new) + "\n").encode() + bytes(60))
+    assert codes(path) == {code}
+    if code != "SPACING_SUSPECT":
+        with pytest.raises(ReadError):
+            read_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("DimSize = 5 4 3", "DimSize = 1024 1048576 1048576", "IMPLAUSIBLE_SIZE"),
+        ("DimSize = 5 4 3", "DimSize = 5 4 4", "PIXELS_UNREADABLE"),
+        ("DimSize = 5 4 3", "DimSize = 5 0 3", "FILE_UNREADABLE"),
+        ("NDims = 3\n", "NDims = 4\n", "FILE_UNREADABLE"),
+        ("MET_UCHAR", "MET_STRING", "FILE_UNREADABLE"),
+        ("MET_UCHAR", "MET_UCHAR\nElementNumberOfChannels = 3", "COLOR_IMAGE"),
+        ("ElementSpacing = 1 1 1", "ElementSpacing = 1 -1 1", "AFFINE_INVALID"),
+        ("ElementSpacing = 1 1 1", "ElementSpacing = 1 1", "AFFINE_INVALID"),
+        ("Offset = 0 0 0", "Offset = nan 0 0", "AFFINE_INVALID"),
+        ("Offset = 0 0 0\n", "", "AFFINE_INVALID"),
+        ("1 0 0 0 1 0 0 0 1", "1 0 0 0 1 0 0 0.5 1", "AFFINE_INVALID"),
+        ("BinaryData = True", "BinaryData = False", "FILE_UNREADABLE"),
+    ],
+)
+def test_each_fault_of_a_metaimage_header_gets_its_code(tmp_path, old, new, code):
+    path = tmp_path / "a.mha"
+    text = META + "ElementDataFile = LOCAL\n"
+    path.write_bytes(text.encode() + bytes(60))
+    assert codes(path) == set()
+    path.write_bytes(text.replace(old, new).encode() + bytes(60))
+    assert codes(path) == {code}
+    with pytest.raises(ReadError):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_volume_cut_anywhere_is_never_read(tmp_path, name, compressed):
+    path = tmp_path / name
+    array = np.random.default_rng(0).integers(0, 999, (8, 16, 20)).astype(np.int16)
+    image = to_sitk(Volume(array, Geometry((20, 16, 8))))
+    sitk.WriteImage(image, str(path), compressed)
+    whole = path.read_bytes()
+    for part in np.random.default_rng(2).uniform(0, 1, 20):
+        path.write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(ReadError):
+            read_volume(path)
+
+
+def test_things_that_are_no_files_are_refused_without_opening_them(tmp_path):
+    os.mkfifo(tmp_path / "pipe.nrrd")
+    (tmp_path / "folder.nii").mkdir()
+    (tmp_path / "text.txt").write_text("hello")
+    assert codes(tmp_path / "pipe.nrrd") == {"FILE_UNREADABLE"}
+    assert codes(tmp_path / "folder.nii") == {"FILE_UNREADABLE"}
+    assert codes(tmp_path / "text.txt") == {"FILE_UNREADABLE"}
+    assert codes(tmp_path / "none.mha") == {"FILE_MISSING"}
+    with pytest.raises(OSError, match="does not exist"):
+        read_geometry(tmp_path / "none.mha")
+
+
+def test_a_finding_never_shows_the_path(tmp_path):
+    path = tmp_path / "Mustermann^Max.mhd"
+    path.write_text(META + "ElementDataFile = ../secret.raw\n")
+    for finding in check_file(path, "case"):
+        assert "Mustermann" not in finding.message
+        assert str(tmp_path) not in finding.message

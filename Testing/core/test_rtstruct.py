@@ -1,0 +1,223 @@
+"""Contours become voxels by the even-odd rule at voxel centers, on any grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MedPrepLib.cohort import MaskPart, MaskReading
+from MedPrepLib.findings import rejects
+from MedPrepLib.formats.faults import FileFaultError
+from MedPrepLib.formats.files import read_geometry, read_volume
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.masks import kind_of, load_reading, read_rtstruct
+from MedPrepLib.masks.objects import RTSTRUCT_CLASS
+from MedPrepLib.masks.polygons import fill_even_odd
+from MedPrepLib.masks.rtstruct import read_rtstruct_with_findings
+
+pydicom = pytest.importorskip("pydicom")
+
+
+def slow_even_odd(polygon: np.ndarray, i: float, j: float) -> bool:
+    """The textbook ray test for one point, half-open, written independently."""
+    inside = False
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if (y0 <= j) != (y1 <= j) and i >= x0 + (j - y0) * (x1 - x0) / (y1 - y0):
+            inside = not inside
+    return inside
+
+
+def save_rtstruct(path: Path, rois: dict, kind="CLOSED_PLANAR") -> Path:
+    """``rois``: name -> list of contours, arrays (n, 3) in LPS mm."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = RTSTRUCT_CLASS
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+    data.Modality = "RTSTRUCT"
+    data.StructureSetROISequence, data.ROIContourSequence = [], []
+    for number, (name, contours) in enumerate(rois.items(), start=1):
+        roi, drawn = Dataset(), Dataset()
+        roi.ROINumber, roi.ROIName = number, name
+        drawn.ReferencedROINumber = number
+        drawn.ROIDisplayColor = [number, 20, 30]
+        drawn.ContourSequence = []
+        for points in contours:
+            contour = Dataset()
+            contour.ContourGeometricType = kind
+            contour.NumberOfContourPoints = len(points)
+            contour.ContourData = [format(x, ".10g") for x in np.ravel(points)]
+            drawn.ContourSequence.append(contour)
+        data.StructureSetROISequence.append(roi)
+        data.ROIContourSequence.append(drawn)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def oblique() -> Geometry:
+    q, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    if np.linalg.det(q) > 0:
+        q[:, 0] *= -1
+    return Geometry((30, 20, 5), (0.7, 0.9, 3.3), (-41.5, 20.25, 3.0), tuple(q.ravel()))
+
+
+def contour(geometry: Geometry, points, k: float) -> np.ndarray:
+    return np.array([geometry.point_at((i, j, k)) for i, j in points])
+
+
+def square(low: float, high: float):
+    return [(low, low), (high, low), (high, high), (low, high)]
+
+
+def test_the_sarcoma_masks_of_the_reference_cohort_are_reproduced_voxel_for_voxel(shared_data):
+    references = sorted((shared_data / "reference/sts_nifti").rglob("*_mask.nii.gz"))
+    assert len(references) == 12
+    for path in references:
+        reference = read_volume(path)
+        series = path.name.removesuffix("_mask.nii.gz")
+        drawn = shared_data / "cohort/sts" / path.parent.name / series / "mask/RS.dcm"
+        found = read_rtstruct(drawn, reference.geometry)
+        assert found.names == (f"GTV_Mass_{series}",)
+        np.testing.assert_array_equal(found.mask(found.names[0]), reference.array > 0)
+
+
+def test_contours_drawn_on_a_pet_are_filled_like_a_point_by_point_test(shared_data):
+    geometry = read_geometry(shared_data / "reference/sts_nifti/STS_001/PET_image.nii.gz")
+    path = shared_data / "cohort/sts/STS_001/PET/mask/RS.dcm"
+    found, findings = read_rtstruct_with_findings(path, geometry, "x")
+    assert findings == ()
+    mask = found.mask("GTV_Mass_PET")
+    inverse, rng = np.linalg.inv(geometry.affine), np.random.default_rng(0)
+    agreed = {True: 0, False: 0}
+    for item in pydicom.dcmread(path).ROIContourSequence[0].ContourSequence[::8]:
+        points = np.array(item.ContourData, float).reshape(-1, 3)
+        index = np.round(points @ inverse[:3, :3].T + inverse[:3, 3], 6)
+        low, high = index[:, :2].min(0).astype(int), index[:, :2].max(0).astype(int) + 2
+        for i, j in rng.integers(low, high, (40, 2)):
+            inside = slow_even_odd(index[:, :2], i, j)
+            assert mask[round(index[0, 2]), j, i] == inside
+            agreed[inside] += 1
+    assert min(agreed.values()) > 20
+
+
+def test_filling_equals_the_textbook_ray_test_for_random_polygons():
+    rng = np.random.default_rng(7)
+    for _ in range(50):
+        polygon = rng.uniform(-3, 15, (rng.integers(3, 12), 2))
+        if rng.random() < 0.5:
+            polygon = np.rint(polygon)  # vertices and edges on voxel centers
+        mask = fill_even_odd([polygon], (11, 13))
+        expected = [[slow_even_odd(polygon, i, j) for i in range(13)] for j in range(11)]
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_polygons_that_share_edges_share_no_voxel_and_leave_none_out():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        center = rng.uniform(3, 7, 2)
+        corners = np.array([(0, 0), (10, 0), (10, 10), (0, 10)], float)
+        parts = [np.array([center, corners[n], corners[(n + 1) % 4]]) for n in range(4)]
+        total = sum(fill_even_odd([part], (12, 12)).astype(int) for part in parts)
+        whole = fill_even_odd([corners], (12, 12))
+        np.testing.assert_array_equal(total, whole)
+        assert whole.sum() == 100  # half-open: 0..9 in both directions
+
+
+def test_a_contour_inside_another_is_a_hole_and_a_keyhole_has_no_area():
+    outer, inner = np.array(square(1.5, 10.5)), np.array(square(4.5, 7.5))
+    ring = fill_even_odd([outer, inner], (12, 12))
+    keyhole = np.vstack([outer, outer[:1], inner, inner[:1]])
+    assert ring.sum() == 81 - 9
+    np.testing.assert_array_equal(fill_even_odd([keyhole], (12, 12)), ring)
+
+
+def test_a_polygon_beyond_the_grid_is_cut_at_its_border():
+    assert fill_even_odd([np.array(square(-5.0, 50.0))], (4, 7)).all()
+    assert not fill_even_odd([np.array(square(20.0, 50.0))], (4, 7)).any()
+    assert not fill_even_odd([], (4, 7)).any()
+
+
+def test_contours_are_found_on_an_oblique_left_handed_grid(tmp_path):
+    geometry = oblique()
+    points = [(3.2, 4.1), (20.7, 5.3), (12.4, 16.6)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"GTV": [contour(geometry, points, 3)]})
+    mask = read_rtstruct(path, geometry).mask("GTV")
+    assert kind_of(path) == "rtstruct"
+    assert mask.any(axis=(1, 2)).tolist() == [False, False, False, True, False]
+    expected = [[slow_even_odd(np.array(points), i, j) for i in range(30)] for j in range(20)]
+    np.testing.assert_array_equal(mask[3], expected)
+
+
+def test_regions_share_a_layer_unless_they_overlap(tmp_path):
+    geometry = oblique()
+    rois = {
+        "left": [contour(geometry, square(2, 6), 1)],
+        "right": [contour(geometry, square(6, 9), 1)],
+        "nested": [contour(geometry, square(3, 5), 1)],
+        "never drawn": [],
+    }
+    found = read_rtstruct(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    assert {s.name: s.layer for s in found.segments} == {
+        "left": 0, "right": 0, "nested": 1, "never drawn": 0,
+    }  # fmt: skip
+    assert [int(found.mask(name).sum()) for name in found.names] == [16, 9, 4, 0]
+    assert found.segments[1].color == (2, 20, 30)
+
+
+def test_contours_off_their_slices_are_matched_within_half_a_spacing_and_said(tmp_path):
+    geometry = oblique()
+    rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (0.05, 1.45, 1.6, 4.51, -1.0)]}
+    path = save_rtstruct(tmp_path / "rs.dcm", rois)
+    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    assert found.mask("GTV").sum(axis=(1, 2)).tolist() == [16, 16, 16, 0, 0]
+    assert [f.code for f in findings] == ["GRID_RESAMPLED", "MASK_OUTSIDE"]
+    assert "1.48 mm off" in findings[0].message
+    assert "2 contours" in findings[1].message
+
+
+def test_planes_that_compete_for_a_slice_do_not_cancel_each_other(tmp_path):
+    geometry = oblique()
+    rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (1.9, 2.2)]}
+    found = read_rtstruct(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    assert found.mask("GTV").sum() == 16
+
+
+def test_contours_across_the_slices_are_refused(tmp_path):
+    geometry = oblique()
+    tilted = np.array([geometry.point_at(p) for p in [(2, 2, 0), (9, 2, 1), (9, 9, 2)]])
+    path = save_rtstruct(tmp_path / "rs.dcm", {"GTV": [tilted]})
+    with pytest.raises(FileFaultError, match="not parallel") as caught:
+        read_rtstruct(path, geometry)
+    assert caught.value.kind.code == "MASK_UNSUPPORTED"
+
+
+def test_points_are_no_structure(tmp_path):
+    geometry = oblique()
+    path = save_rtstruct(tmp_path / "rs.dcm", {"isocenter": [[(0, 0, 0)]]}, kind="POINT")
+    assert read_rtstruct(path, geometry).names == ()
+
+
+@pytest.mark.parametrize("undefined_lengths", [False, True])
+def test_an_object_cut_anywhere_is_never_taken_for_a_whole_one(tmp_path, undefined_lengths):
+    geometry = oblique()
+    rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (1, 2, 3)]}
+    path = save_rtstruct(tmp_path / "rs.dcm", rois)
+    if undefined_lengths:
+        data = pydicom.dcmread(path)
+        data["ROIContourSequence"].is_undefined_length = True
+        data.ROIContourSequence[0]["ContourSequence"].is_undefined_length = True
+        data.save_as(path)
+    whole = path.read_bytes()
+    schema = LabelSchema((Label("GTV", 1),))
+    reading = MaskReading("a", (MaskPart(str(path)),))
+    assert load_reading(reading, geometry, schema, "case/a").findings == ()
+    for stop in range(140, len(whole) - 16, 7):
+        path.write_bytes(whole[:stop])
+        loaded = load_reading(reading, geometry, schema, "case/a")
+        assert rejects(loaded.findings), f"cut at {stop} of {len(whole)}"
