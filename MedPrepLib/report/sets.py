@@ -1,0 +1,159 @@
+"""Train and test: who is where, how alike the parts are, and that nobody is in two of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from MedPrepLib.report.model import ReportInput
+from MedPrepLib.report.summary import patients_of
+from MedPrepLib.report.text import listing, percent, plural
+from MedPrepLib.results import CaseResult
+
+MAX_LABELS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SetRow:
+    """One part of the split. ``positive`` is the share of cases that show each label."""
+
+    name: str
+    patients: int
+    patients_share: str
+    cases: int
+    cases_share: str
+    centers: str
+    positive: tuple[str, ...]
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetsView:
+    """The report's section on the split."""
+
+    sentence: str
+    labels: tuple[str, ...]
+    rows: tuple[SetRow, ...]
+    audit: str
+    leaks: bool
+
+
+def set_name(report: ReportInput, case_id: str) -> str:
+    """``test``, ``train, fold 2`` (folds count from 1), or nothing."""
+    place = report.split.places.get(case_id) if report.split is not None else None
+    if place is None:
+        return ""
+    if place.part == "test" or place.fold is None:
+        return place.part
+    return f"train, fold {place.fold + 1}"
+
+
+def sets_view(report: ReportInput) -> SetsView | None:
+    """The split table and the audit for leaks, made again from the cases; None without a split."""
+    if report.split is None:
+        return None
+    parts: dict[str, list[CaseResult]] = defaultdict(list)
+    for case in report.included:
+        if name := set_name(report, case.id):
+            parts[name].append(case)
+    train = [case for name in sorted(parts) if name != "test" for case in parts[name]]
+    labels = _shown_labels(report)
+    everything = train + parts["test"]
+    rows = [_row("Train", train, everything, labels, strong=True)]
+    rows += [_row(name.removeprefix("train, ").capitalize(), parts[name], everything, labels)
+             for name in sorted(parts, key=_fold_order) if name.startswith("train,")]  # fmt: skip
+    if parts["test"]:
+        rows.append(_row("Test", parts["test"], everything, labels, strong=True))
+    leaks = _leaks(parts)
+    return SetsView(
+        sentence=_sentence(report),
+        labels=labels,
+        rows=tuple(rows),
+        audit=leaks or _no_leaks(everything, parts),
+        leaks=bool(leaks),
+    )
+
+
+def _fold_order(name: str) -> tuple[int, str]:
+    return len(name), name
+
+
+def _shown_labels(report: ReportInput) -> tuple[str, ...]:
+    """The labels in the fewest cases: those that a split can get wrong."""
+    names = report.settings.schema().names
+    counts = {name: sum(_shows(case, name) for case in report.included) for name in names}
+    rarest = sorted(names, key=lambda name: counts[name])[:MAX_LABELS]
+    return tuple(name for name in names if name in rarest)
+
+
+def _shows(case: CaseResult, label: str) -> bool:
+    return case.targets is not None and case.targets.voxels.get(label, 0) > 0
+
+
+def _row(
+    name: str,
+    cases: Sequence[CaseResult],
+    everything: Sequence[CaseResult],
+    labels: Sequence[str],
+    *,
+    strong: bool = False,
+) -> SetRow:
+    people, all_people = len(patients_of(cases)), len(patients_of(everything))
+    return SetRow(
+        name=name,
+        patients=people,
+        patients_share=percent(people, all_people),
+        cases=len(cases),
+        cases_share=percent(len(cases), len(everything)),
+        centers=listing(sorted({case.center for case in cases}), 6),
+        positive=tuple(percent(sum(_shows(c, x) for c in cases), len(cases)) for x in labels),
+        strong=strong,
+    )
+
+
+def _sentence(report: ReportInput) -> str:
+    plan = report.split
+    if plan is None or not plan.test_cases:
+        return "There is no test set; the folds serve cross-validation only."
+    how = (
+        f"Held out entirely: {listing(plan.test_centers)}."
+        if plan.test_centers
+        else "Test patients were drawn at random within each class."
+    )
+    share = percent(plan.test_patients, plan.patients)
+    return (
+        f"{plan.test_patients} of {plural(plan.patients, 'patient')} ({share}) and "
+        f"{plan.test_cases} of {plural(plan.cases, 'case')} "
+        f"({percent(plan.test_cases, plan.cases)}) test; at least "
+        f"{percent(plan.wanted_fraction, 1)} of patients were wanted. {how}"
+    )
+
+
+def _leaks(parts: dict[str, list[CaseResult]]) -> str:
+    """What lies in more than one part: people, and images with the same voxels."""
+    people: dict[object, set[str]] = defaultdict(set)
+    images: dict[str, set[str]] = defaultdict(set)
+    for name, cases in parts.items():
+        for case in cases:
+            people[case.center, case.patient].add(name)
+            if case.pixel_hash:
+                images[case.pixel_hash].add(name)
+    both = sum(len(names) > 1 for names in people.values())
+    same = sum(len(names) > 1 for names in images.values())
+    if not both and not same:
+        return ""
+    return (
+        f"LEAK: {plural(both, 'patient')} and {plural(same, 'identical image')} lie in more than "
+        "one part of the split. Do not train on this split."
+    )
+
+
+def _no_leaks(cases: Sequence[CaseResult], parts: dict[str, list[CaseResult]]) -> str:
+    hashed = sum(bool(case.pixel_hash) for case in cases)
+    filled = sum(bool(part) for part in parts.values())
+    return (
+        f"No patient and no identical image lies in two parts: "
+        f"{plural(len(patients_of(cases)), 'patient')} and {plural(hashed, 'image')} (by SHA-256 "
+        f"of the voxels) were compared across {plural(filled, 'part')}."
+    )

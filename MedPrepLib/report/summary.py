@@ -1,0 +1,210 @@
+"""The report in short: the verdict, the key numbers, the flow of exclusions, the cohort table."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from MedPrepLib.catalog import all_kinds, find_kind
+from MedPrepLib.findings import Finding, Severity
+from MedPrepLib.report.model import ReportInput, judged_dice
+from MedPrepLib.report.text import NOTHING, dice, listing, median, plural
+from MedPrepLib.results import CaseResult
+
+# The first code of each group, in the order of the catalog: a code belongs to the group before it.
+_STAGES = (
+    ("FILE_UNREADABLE", "reading the files", "readable as volumes"),
+    ("NO_PATIENT_ID", "screening the headers", "passed screening"),
+    ("NOT_FINITE", "checking the values", "with values as expected"),
+    ("NO_READING", "matching the annotations", "with usable annotations"),
+    ("WORKER_DIED", "processing", "processed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the found cases, for the bar below the verdict; ``start`` and ``width`` in %."""
+
+    kind: str
+    words: str
+    count: int
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How many cases one finding code excluded."""
+
+    code: str
+    count: int
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One row of the flow: what was left out at a stage, and what remained after it."""
+
+    doing: str
+    dropped: int
+    reasons: tuple[Reason, ...]
+    remaining: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CohortRow:
+    """One center and modality of the included cases, or the total."""
+
+    center: str
+    modality: str
+    patients: int
+    cases: int
+    excluded: int
+    sex: str
+    age: str
+    devices: str
+    total: bool = False
+
+
+def verdict(report: ReportInput) -> str:
+    """What the report comes down to, in one or two sentences."""
+    found, usable = len(report.cases), len(report.included)
+    if not found:
+        return "No case was found in the sources."
+    look, excluded = len(report.to_review), len(report.excluded)
+    text = f"{usable:,} of {plural(found, 'case')} can be trained on"
+    if look:
+        text += f"; {look:,} of them {'needs' if look == 1 else 'need'} a look first"
+    if not excluded:
+        return f"{text}. Nothing is excluded."
+    return f"{text}. {excluded:,} {'is' if excluded == 1 else 'are'} excluded."
+
+
+def shares(report: ReportInput) -> tuple[Share, ...]:
+    """The parts of the bar: ready, to be looked at, excluded; empty parts are left out."""
+    look, excluded = len(report.to_review), len(report.excluded)
+    parts = (
+        ("ready", "ready to train", len(report.included) - look),
+        ("look", "usable, look first", look),
+        ("out", "excluded", excluded),
+    )
+    whole, start, made = max(1, len(report.cases)), 0.0, []
+    for kind, words, count in parts:
+        if count:
+            width = 100 * count / whole
+            made.append(Share(kind, words, count, round(start, 3), round(width, 3)))
+            start += width
+    return tuple(made)
+
+
+def key_numbers(report: ReportInput) -> tuple[tuple[str, str], ...]:
+    """Numbers of the included cases with their names."""
+    cases = report.included
+    rule = report.settings.agree.rule
+    values = [v for v in (judged_dice(case, rule) for case in cases) if v is not None]
+    return (
+        (f"{len(cases):,}", "case" if len(cases) == 1 else "cases included"),
+        (f"{len(patients_of(cases)):,}", "patients"),
+        (f"{len({case.center for case in cases}):,}", "centers"),
+        (f"{len(raters_of(cases)):,}", "raters"),
+        (f"{len(report.settings.labels):,}", "labels"),
+        (dice(median(values), 2), "median lowest Dice"),
+    )
+
+
+def flow(report: ReportInput) -> tuple[FlowStep, ...]:
+    """What was left out where. Each excluded case counts once, under its first reason."""
+    counts: Counter[str] = Counter(primary_reason(case).code for case in report.excluded)
+    left, steps = len(report.cases), []
+    for start, doing, remaining in _STAGES:
+        codes = [code for code in counts if _stage_of(code) == start]
+        dropped = sum(counts[code] for code in codes)
+        left -= dropped
+        reasons = [Reason(code, counts[code], meaning(code)) for code in codes]
+        reasons.sort(key=lambda reason: (-reason.count, reason.code))
+        if dropped or start in ("FILE_UNREADABLE", "NO_PATIENT_ID", "NO_READING"):
+            steps.append(FlowStep(doing, dropped, tuple(reasons), remaining, left))
+    return tuple(steps)
+
+
+def primary_reason(case: CaseResult) -> Finding:
+    """The first finding that rejects the case itself; ValueError when nothing does."""
+    for finding in case.findings:
+        if finding.severity == Severity.REJECT and finding.item == case.id:
+            return finding
+    raise ValueError(f"case {case.id} is not excluded")
+
+
+def meaning(code: str) -> str:
+    """What a finding code means; the code itself when it is not declared here."""
+    kind = find_kind(code)
+    return kind.meaning if kind is not None else code
+
+
+def cohort_table(report: ReportInput) -> tuple[CohortRow, ...]:
+    """The included cases by center and modality, then the total."""
+    groups: dict[tuple[str, str], list[CaseResult]] = defaultdict(list)
+    for case in report.ordered:
+        groups[case.center, case.modality].append(case)
+    rows = [_cohort_row(center, modality, groups[center, modality])
+            for center, modality in sorted(groups)]  # fmt: skip
+    if len(rows) > 1:
+        rows.append(_cohort_row("All centers", "", report.ordered, total=True))
+    return tuple(rows)
+
+
+def patients_of(cases: Iterable[CaseResult]) -> set[tuple[str, str]]:
+    """The distinct people, each within a center."""
+    return {(case.center, case.patient) for case in cases}
+
+
+def raters_of(cases: Iterable[CaseResult]) -> tuple[str, ...]:
+    """Everybody with a usable reading, in order of name."""
+    return tuple(sorted({reading.rater for case in cases for reading in case.readings}))
+
+
+def _cohort_row(
+    center: str, modality: str, cases: Sequence[CaseResult], *, total: bool = False
+) -> CohortRow:
+    included = [case for case in cases if case.included]
+    people = {(case.center, case.patient): case for case in included}.values()
+    sexes = Counter(person.sex for person in people)
+    ages = [person.age_years for person in people if person.age_years is not None]
+    devices = sorted({case.device for case in included if case.device})
+    return CohortRow(
+        center=center,
+        modality=modality,
+        patients=len(people),
+        cases=len(included),
+        excluded=len(cases) - len(included),
+        sex=_sex(sexes),
+        age=_age(ages, len(people)),
+        devices=plural(len(devices), "device") if total else listing(devices, 4) or NOTHING,
+        total=total,
+    )
+
+
+def _sex(counts: Counter[str]) -> str:
+    words = {"F": "F", "M": "M", "O": "other", "unknown": "not stated"}
+    shown = [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
+    return ", ".join(shown) or NOTHING
+
+
+def _age(ages: Sequence[int], people: int) -> str:
+    middle = median(ages)
+    if middle is None:
+        return NOTHING
+    known = "" if len(ages) == people else f", {people - len(ages)} not stated"
+    return f"{middle:g} ({min(ages)}{NOTHING}{max(ages)}{known})"
+
+
+def _stage_of(code: str) -> str:
+    starts = [start for start, _, _ in _STAGES]
+    stage = starts[0]
+    for kind in all_kinds():
+        stage = kind.code if kind.code in starts else stage
+        if kind.code == code:
+            return stage
+    return starts[-1]
