@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import numpy as np
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import Case, MaskReading
 from MedPrepLib.config.settings import Study
-from MedPrepLib.errors import GeometryError, ReadError, UnsupportedError
+from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError, UnsupportedError
 from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.results import (
@@ -109,20 +109,20 @@ def _rejected(draft: Draft) -> bool:
 
 
 def _screen(task: CaseTask, draft: Draft) -> Draft:
-    from MedPrepLib.files import check_file, read_geometry
+    from MedPrepLib.formats.files import check_file, read_geometry
     from MedPrepLib.screen import screen
 
     case = draft.case
     geometry = draft.geometry
     if case.image.kind == "file":
-        path = case.image.paths[0]
+        path = Path(case.image.paths[0])
         draft = draft.plus(*check_file(path, case.id, max_voxels=task.study.screen.max_voxels))
         if _rejected(_judge(draft, task)):
             return draft
         try:
             geometry = read_geometry(path)
-        except (ReadError, GeometryError) as error:
-            return draft.plus(catalog.FILE_UNREADABLE.at(case.id, str(error)))
+        except FileFaultError as fault:
+            return draft.plus(fault.at(case.id))
     if geometry is None:
         return draft.plus(catalog.NO_POSITION.at(case.id, "no grid can be made of the headers"))
     findings = screen(case, geometry, task.study.screen)
@@ -134,6 +134,10 @@ def _standardize(task: CaseTask, draft: Draft) -> Draft:
 
     try:
         volume, padding = _read_image(task, draft.case)
+    except FileFaultError as fault:
+        return draft.plus(fault.at(draft.case.id))
+    except SourceChangedError as error:
+        return draft.plus(catalog.SOURCE_CHANGED.at(draft.case.id, str(error)))
     except UnsupportedError as error:
         return draft.plus(catalog.CODEC_MISSING.at(draft.case.id, str(error)))
     except (ReadError, GeometryError) as error:
@@ -158,15 +162,15 @@ def _read_image(task: CaseTask, case: Case) -> tuple[Volume, float | None]:
 
         pixels = read_series(task.candidate.slices)
         return pixels.volume, pixels.padding
-    from MedPrepLib.files import read_volume
+    from MedPrepLib.formats.files import read_volume
 
-    return read_volume(case.image.paths[0]), None
+    return read_volume(Path(case.image.paths[0])), None
 
 
 def _pixel_hash(volume: Volume) -> str:
     """SHA-256 over shape and voxels: equal for the same image under another name or place."""
     digest = hashlib.sha256(repr((volume.array.shape, volume.array.dtype.str)).encode())
-    digest.update(memoryview(volume.array).cast("B"))
+    digest.update(volume.array.data)
     return digest.hexdigest()
 
 
@@ -206,32 +210,37 @@ def _one_reading(
         aligned = to_grid(segmentation, geometry, verdict, task.study.align, item)
         findings += aligned.findings
         verdicts.append(verdict)
-        if aligned.segmentation is not None:
-            parts.append(aligned.segmentation)
-    judged_findings = judged(findings, task.study.screen.severity)
-    if not parts or worst(judged_findings) == Severity.REJECT:
-        return None, None, list(judged_findings)
+        parts.append(aligned.segmentation)
+    own = judged(findings, task.study.screen.severity)
+    if not parts or worst(own) == Severity.REJECT:
+        return None, None, list(own)
     merged = merge(parts, item)
     findings += merged.findings
     furthest = max(verdicts, key=lambda v: v.displacement_mm)
-    voxels = {
-        name: int(np.count_nonzero(merged.segmentation.mask(name)))
-        for name in merged.segmentation.names
-    }
+    voxels = _voxels_per_segment(merged.segmentation)
     if not any(voxels.values()):
         findings.append(catalog.READING_EMPTY.at(item, "read, nothing found"))
     result = ReadingResult(reading.rater, furthest, voxels, reading_hash(merged.segmentation))
     return merged.segmentation, result, findings
 
 
+def _voxels_per_segment(segmentation: Segmentation) -> dict[str, int]:
+    from MedPrepLib.pack.foreground import label_counts
+
+    counts = [label_counts(layer) for layer in segmentation.layers]
+    return {s.name: counts[s.layer].get(s.value, 0) for s in segmentation.segments}
+
+
 def _agree(task: CaseTask, draft: Draft) -> Draft:
     from MedPrepLib.agree import agree, judge
+    from MedPrepLib.agree.shift import find_shifts
 
     if len(draft.masks) < 2:
         return draft
     agreement = agree(draft.masks, task.study.schema().names)
-    findings = judge(agreement, draft.masks, task.study.agree, draft.case.id)
-    return replace(draft.plus(*findings), agreement=agreement)
+    low = judge(agreement, task.study.agree, draft.case.id)
+    shifted = find_shifts(draft.masks, agreement, task.study.agree, draft.case.id) if low else ()
+    return replace(draft.plus(*low, *shifted), agreement=agreement)
 
 
 def _consensus(task: CaseTask, draft: Draft) -> Draft:
@@ -239,8 +248,9 @@ def _consensus(task: CaseTask, draft: Draft) -> Draft:
 
     if not draft.masks:
         return draft
-    hashes = {reading.rater: reading.content_hash for reading in draft.readings}
-    made = majority_vote(draft.masks, task.study.schema(), task.study.consensus, hashes)
+    schema = task.study.schema()
+    values = {label.name: label.value for label in schema}
+    made = majority_vote(draft.masks, schema.names, values, task.study.consensus)
     draft = replace(draft, label_map=made.label_map, consensus=made.record)
     if made.record.tied_voxels:
         rule = task.study.consensus.ties
@@ -270,8 +280,8 @@ def _picture(task: CaseTask, draft: Draft) -> Draft:
         draft.masks,
         draft.label_map,
         task.study.schema(),
-        window,
-        modality_of(draft.case),
+        window=window,
+        modality=modality_of(draft.case),
     )
     name = f"{draft.case.id}.png"
     write_bytes(task.private / PICTURES / name, png)

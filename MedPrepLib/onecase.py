@@ -11,9 +11,9 @@ from MedPrepLib.align import compare_grids, to_grid
 from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.config.load import load_study
 from MedPrepLib.config.settings import Agree, Align, Screen
-from MedPrepLib.fileformat import FileFaultError
-from MedPrepLib.files import read_geometry
 from MedPrepLib.findings import Finding, rejects
+from MedPrepLib.formats.faults import FileFaultError
+from MedPrepLib.formats.files import read_geometry
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import Label, LabelSchema
 from MedPrepLib.masks import load_reading, merge, read_any_mask
@@ -70,14 +70,14 @@ def compare_masks(
         loaded = load_reading(reading, first.geometry, schema, name)
         own = list(loaded.findings)
         parts = []
-        for part in loaded.parts:
+        for part in loaded.segmentations:
             verdict = compare_grids(first.geometry, part.geometry, Align())
             moved = to_grid(part, first.geometry, verdict, Align(), name)
             own += moved.findings
             parts.append(moved.segmentation)
         findings += own
         if parts and not rejects(own):
-            aligned[name] = merge(parts, name)[0]
+            aligned[name] = merge(parts, name).segmentation
     agreement = agree(aligned, schema.names)
     low = judge(agreement, Agree(threshold=threshold), "comparison")
     return agreement, (*findings, *low)

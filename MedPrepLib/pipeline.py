@@ -138,7 +138,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             unchanged = ledger.recall("committed") == digest and not order.repeats("report")
             unchanged = unchanged and (order.cohort / "manifest.json").is_file()
             if not unchanged:
-                commit(order, results, plan, sources, scanned.files_seen, secret.key_id)
+                commit(order, results, plan, sources, scanned.files_seen)
                 ledger.remember("committed", digest)
             report = order.cohort / "report" / "index.html"
             listen(Step("report", 1, 1))

@@ -23,6 +23,9 @@ from MedPrepLib.errors import ConfigError, MedPrepError
 from MedPrepLib.findings import Finding
 
 Part = Literal["train", "test"]
+UNKNOWN_CENTERS = frozenset(("", "unknown"))
+"""What stands where the center is not known; such cases are no independent center."""
+
 MAX_CENTERS_SEARCHED = 16
 """Up to here every combination of centers is weighed; beyond, centers are added one by one."""
 
@@ -187,9 +190,10 @@ def _test_centers(groups: Sequence[_Group], settings: Split) -> frozenset[str]:
         return frozenset(settings.test_centers)
     if settings.test_fraction == 0 or len(centers) < 2:
         return frozenset()
+    eligible = [center for center in centers if center not in UNKNOWN_CENTERS]
     total = sum(len(g.patients) for g in groups)
     needed = settings.test_fraction * total
-    candidates = ((held, _patients_of(groups, held)) for held in _center_choices(groups, centers))
+    candidates = ((held, _patients_of(groups, held)) for held in _center_choices(groups, eligible))
     # More than half of the patients for the test would starve the training.
     fitting = [(n, len(held), held) for held, n in candidates if needed <= n <= total / 2]
     return frozenset(min(fitting)[2]) if fitting else frozenset()
@@ -197,11 +201,11 @@ def _test_centers(groups: Sequence[_Group], settings: Split) -> frozenset[str]:
 
 def _center_choices(groups: Sequence[_Group], centers: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if len(centers) <= MAX_CENTERS_SEARCHED:
-        for count in range(1, len(centers)):
+        for count in range(1, len(centers) + 1):
             yield from itertools.combinations(centers, count)
         return
     by_size = sorted(centers, key=lambda c: (_patients_of(groups, (c,)), c))
-    for count in range(1, len(centers)):
+    for count in range(1, len(centers) + 1):
         yield tuple(by_size[:count])
 
 

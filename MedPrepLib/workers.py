@@ -1,6 +1,6 @@
 """Running one function over many tasks in worker processes that may die or hang.
 
-Work on untrusted files happens in spawned processes, so that a crash in a C library ends a
+Work on untrusted files happens in separate processes, so that a crash in a C library ends a
 worker, never the caller. Tasks are handed out one per worker: what is running is known, a hanging
 task can be stopped, and after a death only the unfinished ones are tried again, each alone.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +95,7 @@ class WorkerPool(Generic[Task, Result]):
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 workers,
-                mp_context=multiprocessing.get_context("spawn"),
+                mp_context=_context(),
                 initializer=_ignore_interrupts,
             )
         return self._pool
@@ -109,6 +110,22 @@ class WorkerPool(Generic[Task, Result]):
             process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = None
+
+
+PRELOADED = ("MedPrepLib.casework", "h5py", "scipy.ndimage", "PIL.Image")
+"""Imported once by the server that workers are forked from, not by every worker."""
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """A fork server on Linux (a clean process that has imported everything), else spawn.
+
+    A plain fork would copy the caller's threads and open files, which Slicer has many of.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
 
 
 def _is_broken(future: Future[Any]) -> bool:

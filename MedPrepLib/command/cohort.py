@@ -8,6 +8,7 @@ import click
 
 from MedPrepLib.command.output import echo_json, plain
 from MedPrepLib.command.progress import listener
+from MedPrepLib.progress import Step
 
 FOUND = 1
 COHORT = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -22,7 +23,7 @@ def describe(cohort: Path, as_json: bool) -> None:
 
     description = describe_cohort(cohort)
     if as_json:
-        echo_json(description.to_json())
+        click.echo(description.to_json())
     else:
         click.echo(description.to_text())
 
@@ -35,7 +36,9 @@ def verify(cohort: Path, as_json: bool) -> int:
     from MedPrepLib.verify import verify as verify_cohort
 
     with listener("none" if as_json else "auto") as listen:
-        problems = verify_cohort(cohort, listen=listen)
+        problems = verify_cohort(
+            cohort, progress=lambda done, total, name: listen(Step("verify", done, total, name))
+        )
     if as_json:
         echo_json({"cohort": str(cohort), "intact": not problems, "problems": problems})
     elif problems:

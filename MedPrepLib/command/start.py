@@ -73,7 +73,7 @@ def write_sample_study(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty; choose a new folder")
     written = write_sample(folder)
-    click.echo(f"Wrote the sample study to {folder}: {written.summary}")
+    click.echo(f"Wrote the sample study to {folder}: {len(written.cases)} synthetic cases.")
 
 
 @click.command()

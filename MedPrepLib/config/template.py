@@ -68,7 +68,7 @@ def _setting(field: mi.Field) -> Iterator[str]:
 
 def _default(field: mi.Field) -> Any:
     value = field.default
-    if value is mi.NODEFAULT or value is msgspec.NODEFAULT:
+    if value is msgspec.NODEFAULT:
         factory = field.default_factory
         value = factory() if callable(factory) else ""
     return msgspec.to_builtins(value)

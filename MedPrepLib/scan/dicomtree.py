@@ -45,7 +45,9 @@ def scan_dicom_tree(
         yield candidate(item, person, found, own + attached, source.modality)
     if others:
         files = sum(1 for path in others if image_suffix(path))
-        message = f"{len(others)} files are no DICOM objects ({files} of them image files)"
+        message = (
+            f"{len(others)} of {len(paths)} files are no DICOM objects ({files} are image files)"
+        )
         yield catalog.FILE_IGNORED.at(source.path, message)
 
 

@@ -59,7 +59,12 @@ def _folder_image(
         return _nothing(code.at(item, why))
     left = [path for path in others if not image_suffix(path)]
     if left:
-        extra = (*extra, catalog.FILE_IGNORED.at(item, f"{len(left)} files are no DICOM objects"))
+        extra = (
+            *extra,
+            catalog.FILE_IGNORED.at(
+                item, f"{len(left)} of {len(files)} files are no DICOM objects"
+            ),
+        )
     findings = (*chosen.findings, *extra, *notes)
     return ImageFound(
         chosen.source, chosen.scan, chosen.patient, chosen.links, chosen.slices, findings, masks

@@ -1,0 +1,141 @@
+"""The list of cases of a cohort, as its manifest names them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from MedPrepLib import layout
+from MedPrepLib.errors import CohortError, LabelError, MedPrepError
+from MedPrepLib.labels import LabelSchema
+from MedPrepLib.load.case import LoadedCase, read_case, schema_from
+from MedPrepLib.window import NAMED_WINDOWS
+
+Split = Literal["train", "validation", "test"]
+
+
+class NoSuchCaseError(MedPrepError, KeyError):
+    """A case or a split that the cohort does not have."""
+
+    def __str__(self) -> str:  # KeyError would put the sentence in quotes
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One case: who, where, in which part, and its file relative to the cohort."""
+
+    id: str
+    patient: str
+    center: str
+    modality: str
+    split: str
+    fold: int | None
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CohortIndex:
+    """A cohort without its voxels.
+
+    ``windows`` holds (level, width) by name, ``normalization`` (mean, standard deviation) by
+    modality, pooled from the training part only.
+    """
+
+    folder: Path
+    study: str
+    task: str
+    labels: LabelSchema
+    cases: tuple[IndexEntry, ...]
+    windows: dict[str, tuple[float, float]] = field(default_factory=dict)
+    normalization: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def select(self, split: Split | None = None, fold: int | None = 0) -> tuple[IndexEntry, ...]:
+        """The cases of one part, in order of id.
+
+        "test": held out. "validation": training cases of fold ``fold``. "train": those of all
+        other folds, or all training cases when ``fold`` is None. None: every case.
+        Raises NoSuchCaseError for another split, or a fold that no case has.
+        """
+        if split is None:
+            return self.cases
+        if split == "test":
+            return tuple(case for case in self.cases if case.split == "test")
+        training = tuple(case for case in self.cases if case.split == "train")
+        if split == "train" and fold is None:
+            return training
+        folds = sorted({case.fold for case in training if case.fold is not None})
+        if split not in ("train", "validation") or fold not in folds:
+            raise NoSuchCaseError(f"no split {split!r} with fold {fold}; folds are {folds}")
+        held_out = split == "validation"
+        return tuple(case for case in training if (case.fold == fold) is held_out)
+
+    def path_of(self, case_id: str) -> Path:
+        """The file of a case; NoSuchCaseError when the cohort does not have it."""
+        for case in self.cases:
+            if case.id == case_id:
+                return self.folder / case.name
+        raise NoSuchCaseError(f"no case {case_id!r} among {len(self.cases)}")
+
+    def read(self, case_id: str) -> LoadedCase:
+        """Everything about one case; errors of :func:`path_of` and of case.read_case."""
+        return read_case(self.path_of(case_id))
+
+
+def open_cohort(cohort_dir: Path | str) -> CohortIndex:
+    """The index of the cohort in ``cohort_dir``; only the manifest is read, and checked.
+
+    Raises CohortError when there is no cohort, or one of a newer MedPrep; CorruptCaseError when
+    its manifest was changed.
+    """
+    folder = Path(cohort_dir)
+    tree = layout.unsealed(layout.read_manifest_bytes(folder), layout.MANIFEST_NAME)
+    try:
+        return _index(folder, tree)
+    except CohortError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, LabelError) as error:
+        raise CohortError(f"{layout.MANIFEST_NAME} is no manifest of a cohort: {error}") from None
+
+
+def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
+    return CohortIndex(
+        folder=folder,
+        study=str(tree["study"]),
+        task=str(tree["task"]),
+        labels=schema_from(tree["schema"]["labels"]),
+        cases=tuple(_entry(row) for row in tree["cases"]),
+        windows=_windows(tree["config"]),
+        normalization={
+            name: (float(row["mean"]), float(row["std"]))
+            for name, row in tree["normalization"].items()
+        },
+    )
+
+
+def _entry(row: dict[str, Any]) -> IndexEntry:
+    shard = row["shard"]
+    layout.require_place(row["id"], shard["name"])
+    return IndexEntry(
+        id=row["id"],
+        patient=row["patient"],
+        center=row["center"],
+        modality=row["modality"],
+        split=row["split"],
+        fold=row["fold"],
+        name=shard["name"],
+        size_bytes=shard["size"],
+        sha256=shard["sha256"],
+    )
+
+
+def _windows(config: str) -> dict[str, tuple[float, float]]:
+    """The named windows of the study file, or the usual ones where it names none."""
+    given = tomllib.loads(config).get("standardize", {}).get("windows")
+    if given is None:
+        return dict(NAMED_WINDOWS)
+    return {name: (float(row["level"]), float(row["width"])) for name, row in given.items()}

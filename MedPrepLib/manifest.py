@@ -1,0 +1,146 @@
+"""The manifest: what a cohort consists of, written last, sealed by a hash over every byte."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from MedPrepLib import atomic, layout
+from MedPrepLib.errors import CohortError
+from MedPrepLib.labels import LabelSchema
+from MedPrepLib.results import ShardFile, Statistics
+
+Part = Literal["train", "test"]
+
+
+class ManifestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One case of a cohort. ``patient`` is a pseudonym; ``fold`` is None in the test part."""
+
+    id: str
+    patient: str
+    center: str
+    modality: str
+    split: Part
+    fold: int | None
+    shard: ShardFile
+    findings: tuple[str, ...] = ()
+    """Codes of what is known about the case, each once, sorted."""
+
+
+class ExcludedCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A case that was left out, and the codes of the findings that reject it."""
+
+    id: str
+    codes: tuple[str, ...]
+
+
+class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Mean and population standard deviation over all voxels of several cases."""
+
+    cases: int
+    voxels: int
+    mean: float
+    std: float
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole cohort. ``config`` is the study file as given (TOML).
+
+    ``normalization`` holds, per modality, what was pooled from the training part only. ``files``
+    are all other files of the cohort (the report). ``root_hash`` is set by
+    :func:`write_manifest`; see layout.sealed.
+    """
+
+    medprep_version: str
+    study: str
+    task: str
+    config: str
+    config_hash: str
+    recipe_hash: str
+    schema: LabelSchema
+    cases: tuple[ManifestCase, ...]
+    excluded: tuple[ExcludedCase, ...] = ()
+    files: tuple[ShardFile, ...] = ()
+    normalization: dict[str, Normalization] = {}
+    format: str = layout.FORMAT
+    format_version: int = layout.FORMAT_VERSION
+    root_hash: str = ""
+
+
+def write_manifest(cohort_dir: Path | str, manifest: Manifest) -> Manifest:
+    """Write ``manifest.json`` atomically, and return the manifest with its root hash.
+
+    Cases, exclusions and files are sorted, so the bytes depend on the content alone. Call this
+    last: what the manifest names must be on the disk. Raises CohortError when two cases share an
+    id or a name leaves the cohort.
+    """
+    ordered = msgspec.structs.replace(
+        manifest,
+        cases=tuple(sorted(manifest.cases, key=lambda case: case.id)),
+        excluded=tuple(sorted(manifest.excluded, key=lambda case: case.id)),
+        files=tuple(sorted(manifest.files, key=lambda file: file.name)),
+        root_hash="",
+    )
+    _require_sound(ordered)
+    data, root_hash = layout.sealed(msgspec.to_builtins(ordered))
+    atomic.write_bytes(Path(cohort_dir) / layout.MANIFEST_NAME, data)
+    return msgspec.structs.replace(ordered, root_hash=root_hash)
+
+
+def read_manifest(cohort_dir: Path | str) -> Manifest:
+    """The manifest of the cohort in ``cohort_dir``.
+
+    Raises CohortError when there is none, when a newer MedPrep wrote it, or when its names leave
+    the cohort; CorruptCaseError when a byte was changed.
+    """
+    tree = layout.unsealed(layout.read_manifest_bytes(cohort_dir), layout.MANIFEST_NAME)
+    try:
+        manifest = msgspec.convert(tree, Manifest)
+    except msgspec.ValidationError as error:
+        raise CohortError(f"{layout.MANIFEST_NAME} is no manifest: {error}") from None
+    _require_sound(manifest)
+    return manifest
+
+
+def pool_statistics(statistics: Iterable[Statistics]) -> Normalization:
+    """Mean and deviation over all voxels of several images, as if they were one.
+
+    Count-weighted: mean = sum(n m) / N; variance = sum(n (s^2 + (m - mean)^2)) / N, with exactly
+    rounded sums, so that the order of cases does not matter. All zero for no voxel.
+    """
+    used = [s for s in statistics if s.count]
+    total = sum(s.count for s in used)
+    if not total:
+        return Normalization(len(used), 0, 0.0, 0.0)
+    mean = math.fsum(s.count * s.mean for s in used) / total
+    spread = math.fsum(s.count * (s.std**2 + (s.mean - mean) ** 2) for s in used) / total
+    return Normalization(len(used), total, mean, math.sqrt(spread))
+
+
+def training_normalization(
+    cases: Iterable[ManifestCase], statistics: Mapping[str, Statistics]
+) -> dict[str, Normalization]:
+    """What normalization may know: per modality, pooled over the training part only.
+
+    ``statistics`` maps case ids; those of test cases are never looked at.
+    """
+    by_modality: dict[str, list[Statistics]] = {}
+    for case in cases:
+        if case.split == "train":
+            by_modality.setdefault(case.modality, []).append(statistics[case.id])
+    return {name: pool_statistics(by_modality[name]) for name in sorted(by_modality)}
+
+
+def _require_sound(manifest: Manifest) -> None:
+    ids = [case.id for case in manifest.cases]
+    if len(set(ids)) != len(ids):
+        raise CohortError("two cases of the manifest share an id")
+    for case in manifest.cases:
+        layout.require_place(case.id, case.shard.name)
+    for file in manifest.files:
+        if not layout.is_safe_name(file.name):
+            raise CohortError(f"the manifest names {file.name!r}, which leaves the cohort")

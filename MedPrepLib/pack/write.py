@@ -1,0 +1,157 @@
+"""Writing one case file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MedPrepLib import atomic, layout
+from MedPrepLib.config.settings import Pack
+from MedPrepLib.errors import LabelError, RunError
+from MedPrepLib.images import VoxelArray
+from MedPrepLib.labels import LabelSchema
+from MedPrepLib.pack.bricks import write_bricks, write_table
+from MedPrepLib.pack.case import PackedCase, attributes_of
+from MedPrepLib.pack.foreground import label_counts, sample_foreground
+from MedPrepLib.results import ShardFile, Targets
+
+if TYPE_CHECKING:
+    import h5py
+
+SPARE_BYTES = 1 << 20
+"""Left free beside the case itself, for HDF5's own tables."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def write_case(
+    cohort_dir: Path | str, packed: PackedCase, settings: Pack, schema: LabelSchema
+) -> ShardFile:
+    """Write the file of one case into a cohort and name it.
+
+    The file is plain HDF5 (readable by version 1.10 and later): ``image`` and ``mask`` (k, j, i),
+    ``readings/<rater>/layer0``..., ``foreground/<label>`` int32 (n, 3) in the order k, j, i,
+    ``targets/boxes`` int32 (n, 6) as k0, j0, i0, k1, j1, i1 with exclusive ends,
+    ``targets/box_labels``, ``targets/slices`` int32 (n, 3) as label value, first and end slice.
+    The same case gives the same bytes. An existing file of the case is replaced in one step.
+
+    Raises LabelError for mask values that the schema does not know, RunError when the disk is
+    full, OSError when it refuses.
+    """
+    counts = {} if packed.mask is None else label_counts(packed.mask)
+    unknown = [value for value in counts if schema.valued(value) is None]
+    if unknown:
+        raise LabelError(f"the mask holds values that no label has: {unknown}")
+    name = layout.case_file_name(packed.id)
+    path = Path(cohort_dir) / name
+    atomic.make_folder(path.parent)
+    _require_space(path.parent, packed)
+    try:
+        with atomic.replacing(path) as partial:
+            _write(partial, packed, settings, schema, counts)
+            with partial.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = partial.stat().st_size
+    except OSError as error:
+        if error.errno in _FULL:
+            raise RunError(f"no space left while writing case {packed.id}") from error
+        raise
+    return ShardFile(name, size, digest)
+
+
+def _write(
+    path: Path, packed: PackedCase, settings: Pack, schema: LabelSchema, counts: dict[int, int]
+) -> None:
+    import h5py
+
+    # Readable by HDF5 1.10 and later; unlike older layouts its tables carry checksums.
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        for key, value in attributes_of(packed, schema, counts).items():
+            file.attrs[key] = np.asarray(value) if isinstance(value, list) else value
+        image = packed.image.array
+        pixel_type = "<i2" if image.dtype == np.int16 else "<f4"
+        write_bricks(
+            file, "image", image, dtype=pixel_type, fill=packed.pad_value, codec=settings.codec
+        )
+        values = [label.value for label in schema]
+        mask_type = _label_type(max(values, default=0))
+        # Zeros that take no memory stand in for the mask that nobody drew.
+        mask = np.broadcast_to(np.uint8(0), image.shape) if packed.mask is None else packed.mask
+        write_bricks(file, "mask", mask, dtype=mask_type, fill=0, codec=settings.codec)
+        _write_readings(file, packed, settings)
+        if packed.mask is not None:
+            _write_foreground(file, packed.mask, settings, schema, counts)
+        if packed.targets is not None:
+            _write_targets(file, packed.targets, settings, schema)
+
+
+def _write_readings(file: h5py.File, packed: PackedCase, settings: Pack) -> None:
+    names = layout.slugs(packed.readings)
+    for rater in sorted(packed.readings):
+        group = file.create_group(f"readings/{names[rater]}")
+        group.attrs["rater"] = rater
+        for number, layer in enumerate(packed.readings[rater].layers):
+            dtype = _label_type(_highest(layer))
+            write_bricks(group, f"layer{number}", layer, dtype=dtype, fill=0, codec=settings.codec)
+
+
+def _write_foreground(
+    file: h5py.File,
+    mask: VoxelArray,
+    settings: Pack,
+    schema: LabelSchema,
+    counts: dict[int, int],
+) -> None:
+    group = file.create_group("foreground")
+    names = layout.slugs(schema.names)
+    coordinates = sample_foreground(mask, counts, settings.foreground_voxels)
+    for label in schema:
+        if label.value in coordinates:
+            table = write_table(
+                group, names[label.name], coordinates[label.value], codec=settings.codec
+            )
+            table.attrs["label"] = label.name
+            table.attrs["value"] = label.value
+            table.attrs["voxels"] = counts[label.value]
+
+
+def _write_targets(file: h5py.File, targets: Targets, settings: Pack, schema: LabelSchema) -> None:
+    group = file.create_group("targets")
+    boxes = [(*_kji(box.start), *_kji(box.stop)) for box in targets.boxes]
+    labels = [schema.named(box.label).value for box in targets.boxes]
+    slices = [(schema.named(s.label).value, s.start, s.stop) for s in targets.slices]
+    write_table(group, "boxes", np.array(boxes, dtype="<i4").reshape(-1, 6), settings.codec)
+    write_table(group, "box_labels", np.array(labels, dtype="<i4"), settings.codec)
+    write_table(group, "slices", np.array(slices, dtype="<i4").reshape(-1, 3), settings.codec)
+
+
+def _kji(index: tuple[int, int, int]) -> tuple[int, int, int]:
+    """From (i, j, k), as values name a voxel, to the order of array axes."""
+    i, j, k = index
+    return (k, j, i)
+
+
+def _highest(layer: VoxelArray) -> int:
+    return int(layer.max())
+
+
+def _label_type(highest: int) -> str:
+    if highest > np.iinfo(np.uint16).max:
+        raise LabelError(f"label value {highest} is above 65535")
+    return "|u1" if highest <= np.iinfo(np.uint8).max else "<u2"
+
+
+def _require_space(folder: Path, packed: PackedCase) -> None:
+    layers = [layer for reading in packed.readings.values() for layer in reading.layers]
+    arrays = [packed.image.array, packed.mask, *layers]
+    needed = sum(array.nbytes for array in arrays if array is not None) + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RunError(
+            f"case {packed.id} needs up to {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+        )

@@ -1,0 +1,302 @@
+"""Standardizing: from stored values to the values a model sees, with exact statistics.
+
+CT becomes int16 Hounsfield units clipped to a fixed range; every other modality keeps its values,
+as int16 where they are integers that fit and as float32 otherwise. Everything is done in chunks:
+besides the result no array as large as the volume is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from MedPrepLib import catalog
+from MedPrepLib.config.settings import Standardize
+from MedPrepLib.errors import ConfigError, GeometryError
+from MedPrepLib.findings import Finding
+from MedPrepLib.histogram import CHUNK, LOWEST, Histogram, Moments, float_moments
+from MedPrepLib.images import Volume, VoxelArray
+from MedPrepLib.results import Statistics
+from MedPrepLib.segmentation import BoolArray
+from MedPrepLib.window import window
+
+__all__ = ["Standardized", "standardize", "window"]
+
+OUTSIDE_FOV_HU = -1500
+"""CT values up to here lie outside the reconstructed field of view (scanners write -2000, -2048,
+-3024): no tissue or gas is below -1024."""
+
+PADDING_LIMIT_HU = -1000
+"""A PixelPaddingValue (0028,0120) above air is no padding one could tell from tissue: headers
+that carry 0 without an intercept would blank all water."""
+
+AIR_HU = -200
+"""At least AIR_PART of a CT lies below: air around or within the body, or fat."""
+AIR_PART = 0.01
+TISSUE_HU = -300
+"""At least TISSUE_PART of a CT lies above: soft tissue."""
+TISSUE_PART = 0.005
+
+INT16 = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True, eq=False)
+class Standardized:
+    """A standardized image. ``pad_value`` is what surrounds it: use it to fill and to crop.
+
+    ``statistics`` leave padding out. A volume with a rejecting finding is still a valid volume
+    (non-finite voxels hold ``pad_value``).
+    """
+
+    volume: Volume
+    statistics: Statistics
+    findings: tuple[Finding, ...]
+    pad_value: float
+
+
+def standardize(
+    volume: Volume,
+    modality: str,
+    settings: Standardize,
+    item: str,
+    padding_value: float | None = None,
+    *,
+    padding: BoolArray | None = None,
+) -> Standardized:
+    """The image as a model sees it.
+
+    ``volume`` holds modality values (HU for CT), any integer or float type. ``modality`` is the
+    DICOM Modality (0008,0060). ``padding_value`` is the PixelPaddingValue (0028,0120) in modality
+    values; ``padding`` (k, j, i) marks other voxels that are no measurement. Findings about
+    ``item``: NOT_FINITE, CONSTANT_IMAGE, NOT_HU, CLIPPED. Raises GeometryError when ``padding``
+    has another shape,
+    ConfigError when the CT range is empty.
+    """
+    if padding is not None and padding.shape != volume.array.shape:
+        raise GeometryError(
+            f"a padding mask of shape {padding.shape} does not fit {volume.array.shape}"
+        )
+    flat_mask = None if padding is None else padding.reshape(-1)
+    if modality.upper() == "CT":
+        return _standardize_ct(volume, settings, item, flat_mask, padding_value)
+    return _standardize_other(volume, settings, item, flat_mask, padding_value)
+
+
+# --- CT ---------------------------------------------------------------------------------------
+def _standardize_ct(
+    volume: Volume,
+    settings: Standardize,
+    item: str,
+    mask: BoolArray | None,
+    padding_value: float | None,
+) -> Standardized:
+    low, high = settings.ct_low_hu, settings.ct_high_hu
+    if low >= high:
+        raise ConfigError([f"$.standardize.ct_low_hu: {low} HU is not below ct_high_hu, {high} HU"])
+    if padding_value is not None and padding_value > PADDING_LIMIT_HU:
+        padding_value = None
+    result = np.empty(volume.array.shape, dtype=np.int16)
+    histogram, marked, not_finite = Histogram(), 0, 0
+    source, target = volume.array.reshape(-1), result.reshape(-1)
+    for part in _chunks(source.size):
+        values, broken = _saturated(source[part])
+        np.clip(values, low, high, out=target[part])
+        padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
+        not_finite += 0 if broken is None else int(np.count_nonzero(broken))
+        if padded is not None:
+            marked += int(np.count_nonzero(padded))
+            target[part][padded] = low
+            values = values[~padded]
+        histogram.add(values)
+    inside = histogram.without(OUTSIDE_FOV_HU)
+    moments = inside.clipped(low, high).moments(settings.percentiles)
+    below, above = inside.between(LOWEST, low - 1), inside.between(high + 1, INT16.max)
+    padding = marked + histogram.between(LOWEST, OUTSIDE_FOV_HU)
+    findings = (
+        *_common_findings(item, not_finite, moments),
+        *_hu_findings(item, inside, moments),
+        *_clip_findings(item, inside, below, above, settings),
+    )
+    statistics = _statistics(moments, padding, below, above)
+    return Standardized(volume.with_array(result), statistics, findings, float(low))
+
+
+def _saturated(chunk: VoxelArray) -> tuple[npt.NDArray[np.int16], BoolArray | None]:
+    """Rounded (half to even) and saturated to int16; and where it is not finite, if anywhere.
+
+    Clipping comes before the cast: an unsigned 65535 must not become -1.
+    """
+    if chunk.dtype.kind == "b" or np.can_cast(chunk.dtype, np.int16):
+        return chunk.astype(np.int16, copy=False), None
+    if chunk.dtype.kind in "iu":
+        bounds = np.iinfo(chunk.dtype)
+        low, high = max(INT16.min, bounds.min), min(INT16.max, bounds.max)
+        return np.clip(chunk, low, high).astype(np.int16), None
+    broken = ~np.isfinite(chunk)
+    finite = np.where(broken, 0, chunk) if broken.any() else chunk
+    rounded = np.clip(np.rint(finite), INT16.min, INT16.max).astype(np.int16)
+    return rounded, broken if broken.any() else None
+
+
+def _padded(
+    values: npt.NDArray[np.int16],
+    mask: BoolArray | None,
+    padding_value: float | None,
+    broken: BoolArray | None,
+) -> BoolArray | None:
+    """Voxels marked as padding; those at or below OUTSIDE_FOV_HU show in the histogram anyway."""
+    parts = [part for part in (mask, broken) if part is not None]
+    if padding_value is not None and padding_value > OUTSIDE_FOV_HU:
+        parts.append(np.equal(values, np.float64(padding_value)))
+    if not parts:
+        return None
+    padded: BoolArray = np.logical_or.reduce(parts)
+    return padded if padded.any() else None
+
+
+def _hu_findings(item: str, inside: Histogram, moments: Moments) -> Iterator[Finding]:
+    if not moments.count or moments.minimum == moments.maximum:
+        return
+    air = inside.between(LOWEST, AIR_HU) / moments.count
+    tissue = inside.between(TISSUE_HU, INT16.max) / moments.count
+    if air < AIR_PART or tissue < TISSUE_PART:
+        yield catalog.NOT_HU.at(
+            item,
+            f"{100 * air:.2f} % of the voxels are at most {AIR_HU} HU (expected at least "
+            f"{100 * AIR_PART:g} %) and {100 * tissue:.2f} % at least {TISSUE_HU} HU (expected at "
+            f"least {100 * TISSUE_PART:g} %)",
+        )
+
+
+def _clip_findings(
+    item: str, inside: Histogram, below: int, above: int, settings: Standardize
+) -> Iterator[Finding]:
+    if below or above:
+        raw = inside.moments(())
+        yield catalog.CLIPPED.at(
+            item,
+            f"{below} voxels below {settings.ct_low_hu} HU and {above} above "
+            f"{settings.ct_high_hu} HU were clipped; values went from {raw.minimum:g} to "
+            f"{raw.maximum:g} HU",
+        )
+
+
+# --- everything else --------------------------------------------------------------------------
+def _standardize_other(
+    volume: Volume,
+    settings: Standardize,
+    item: str,
+    mask: BoolArray | None,
+    padding_value: float | None,
+) -> Standardized:
+    source = volume.array.reshape(-1)
+    if _fits_int16(source):
+        array: VoxelArray = volume.array.astype(np.int16)
+    else:
+        with np.errstate(over="ignore"):  # what overflows float32 is found as infinite below
+            array = volume.array.astype(np.float32)
+    broken = _zero_non_finite(array.reshape(-1))
+    left_out = _left_out(array.reshape(-1), mask, padding_value, broken)
+    padding = 0 if left_out is None else int(np.count_nonzero(left_out))
+    moments = _moments(array.reshape(-1), left_out, settings.percentiles)
+    # An image whose values are all positive is surrounded by no signal; a centered one by its
+    # own lowest value.
+    pad_value = min(0.0, moments.minimum)
+    if broken is not None:
+        array.reshape(-1)[broken] = pad_value
+    not_finite = 0 if broken is None else int(np.count_nonzero(broken))
+    findings = tuple(_common_findings(item, not_finite, moments))
+    statistics = _statistics(moments, padding)
+    return Standardized(volume.with_array(array), statistics, findings, pad_value)
+
+
+def _fits_int16(flat: VoxelArray) -> bool:
+    """True when every value is an integer between -32768 and 32767."""
+    if flat.dtype.kind == "b" or np.can_cast(flat.dtype, np.int16):
+        return True
+    for part in _chunks(flat.size):
+        chunk = flat[part]
+        inside = bool(((chunk >= INT16.min) & (chunk <= INT16.max)).all())
+        if not inside or (chunk.dtype.kind == "f" and bool((np.rint(chunk) != chunk).any())):
+            return False
+    return True
+
+
+def _zero_non_finite(flat: VoxelArray) -> BoolArray | None:
+    """Set non-finite values to 0 in place; where they were, if anywhere."""
+    if flat.dtype.kind != "f" or all(np.isfinite(flat[p]).all() for p in _chunks(flat.size)):
+        return None
+    broken: BoolArray = ~np.isfinite(flat)
+    flat[broken] = 0
+    return broken
+
+
+def _left_out(
+    flat: VoxelArray,
+    mask: BoolArray | None,
+    padding_value: float | None,
+    broken: BoolArray | None,
+) -> BoolArray | None:
+    parts = [part for part in (mask, broken) if part is not None]
+    if padding_value is not None:
+        parts += [_equal(flat, padding_value)]
+    if not parts:
+        return None
+    merged = parts[0].copy()
+    for part in parts[1:]:
+        merged |= part
+    return merged
+
+
+def _equal(flat: VoxelArray, value: float) -> BoolArray:
+    same = np.zeros(flat.shape, dtype=np.bool_)
+    for part in _chunks(flat.size):
+        # As float64 on purpose: a padding value need not fit the array's type.
+        np.equal(flat[part], np.float64(value), out=same[part])
+    return same
+
+
+def _moments(flat: VoxelArray, left_out: BoolArray | None, percentiles: Sequence[float]) -> Moments:
+    if flat.dtype.kind == "f":
+        return float_moments(flat if left_out is None else flat[~left_out], percentiles)
+    histogram = Histogram()
+    for part in _chunks(flat.size):
+        chunk = flat[part]
+        histogram.add(chunk if left_out is None else chunk[~left_out[part]])
+    return histogram.moments(percentiles)
+
+
+# --- both -------------------------------------------------------------------------------------
+def _chunks(size: int) -> Iterator[slice]:
+    for start in range(0, size, CHUNK):
+        yield slice(start, min(start + CHUNK, size))
+
+
+def _common_findings(item: str, not_finite: int, moments: Moments) -> Iterator[Finding]:
+    if not_finite:
+        yield catalog.NOT_FINITE.at(item, f"{not_finite} voxels are NaN or infinite")
+    if not moments.count:
+        yield catalog.CONSTANT_IMAGE.at(item, "no voxel is left after padding is taken away")
+    elif moments.minimum == moments.maximum:
+        yield catalog.CONSTANT_IMAGE.at(
+            item, f"all {moments.count} voxels have the value {moments.minimum:g}"
+        )
+
+
+def _statistics(
+    moments: Moments, padding: int, clipped_low: int = 0, clipped_high: int = 0
+) -> Statistics:
+    return Statistics(
+        count=moments.count,
+        mean=moments.mean,
+        std=moments.std,
+        minimum=moments.minimum,
+        maximum=moments.maximum,
+        percentiles=moments.percentiles,
+        padding=padding,
+        clipped_low=clipped_low,
+        clipped_high=clipped_high,
+    )

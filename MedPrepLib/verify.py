@@ -1,0 +1,107 @@
+"""Verifying a cohort: every byte is what was written, and nothing is there that was not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from MedPrepLib import layout
+from MedPrepLib.atomic import PARTIAL_SUFFIX
+from MedPrepLib.errors import CohortError
+from MedPrepLib.manifest import Manifest, ManifestCase, read_manifest
+from MedPrepLib.results import ShardFile
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A difference between a cohort and its manifest; ``name`` is relative to the cohort."""
+
+    name: str
+    message: str
+
+
+def verify(
+    cohort_dir: Path | str, *, deep: bool = True, progress: Progress | None = None
+) -> tuple[Problem, ...]:
+    """Everything in which a cohort differs from what was written; empty when it is whole.
+
+    Checks the manifest against its own hash, every file against the size and (``deep``) the
+    SHA-256 in the manifest, every case file against the id and the recipe it was made for, and
+    looks for files in cases/ and report/ that no manifest names. ``progress`` is told (done,
+    total, name). Never raises for damage; OSError when the folder itself cannot be listed.
+    """
+    root = Path(cohort_dir)
+    try:
+        manifest = read_manifest(root)
+    except CohortError as error:
+        return (Problem(layout.MANIFEST_NAME, str(error)),)
+    return tuple(_problems(root, manifest, deep, progress or _silent))
+
+
+def _problems(root: Path, manifest: Manifest, deep: bool, progress: Progress) -> Iterator[Problem]:
+    total = len(manifest.cases) + len(manifest.files)
+    for done, case in enumerate(manifest.cases, start=1):
+        found = list(_file_problems(root, case.shard, deep))
+        # A file that is damaged is not opened: its content is not to be trusted.
+        yield from found or _case_problems(root, case, manifest.recipe_hash)
+        progress(done, total, case.shard.name)
+    for done, file in enumerate(manifest.files, start=len(manifest.cases) + 1):
+        yield from _file_problems(root, file, deep)
+        progress(done, total, file.name)
+    known = {case.shard.name for case in manifest.cases} | {file.name for file in manifest.files}
+    yield from _strangers(root, known)
+
+
+def _file_problems(root: Path, file: ShardFile, deep: bool) -> Iterator[Problem]:
+    path = root / file.name
+    if path.is_symlink() or not path.is_file():
+        what = "is a link, not a file" if path.is_symlink() else "is missing"
+        yield Problem(file.name, what)
+        return
+    size = path.stat().st_size
+    if size != file.size:
+        yield Problem(file.name, f"has {size} bytes instead of {file.size}")
+    elif deep and _sha256(path) != file.sha256:
+        yield Problem(file.name, "was changed: its SHA-256 is not the one in the manifest")
+
+
+def _case_problems(root: Path, case: ManifestCase, recipe_hash: str) -> Iterator[Problem]:
+    from MedPrepLib.load.case import read_attributes
+
+    try:
+        attributes = read_attributes(root / case.shard.name)
+    except CohortError as error:
+        yield Problem(case.shard.name, str(error))
+        return
+    if attributes["case_id"] != case.id:
+        yield Problem(case.shard.name, f"holds case {attributes['case_id']}, not {case.id}")
+    if attributes["recipe_hash"] != recipe_hash:
+        yield Problem(case.shard.name, "was made with another recipe than the cohort")
+
+
+def _strangers(root: Path, known: set[str]) -> Iterator[Problem]:
+    for folder in (layout.CASES_FOLDER, layout.REPORT_FOLDER):
+        for place, folders, names in sorted(os.walk(root / folder)):
+            links = [name for name in folders if (Path(place) / name).is_symlink()]
+            for name in sorted([*names, *links]):
+                relative = (Path(place) / name).relative_to(root).as_posix()
+                if relative not in known:
+                    leftover = name.endswith(PARTIAL_SUFFIX)
+                    why = (
+                        "is left from an interrupted run" if leftover else "is not in the manifest"
+                    )
+                    yield Problem(relative, why)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _silent(_done: int, _total: int, _name: str) -> None:
+    return
