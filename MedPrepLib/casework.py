@@ -225,7 +225,7 @@ def _one_reading(
 
 
 def _voxels_per_segment(segmentation: Segmentation) -> dict[str, int]:
-    from MedPrepLib.pack.foreground import label_counts
+    from MedPrepLib.joint import label_counts
 
     counts = [label_counts(layer) for layer in segmentation.layers]
     return {s.name: counts[s.layer].get(s.value, 0) for s in segmentation.segments}
@@ -250,7 +250,8 @@ def _consensus(task: CaseTask, draft: Draft) -> Draft:
         return draft
     schema = task.study.schema()
     values = {label.name: label.value for label in schema}
-    made = majority_vote(draft.masks, schema.names, values, task.study.consensus)
+    hashes = {reading.rater: reading.content_hash for reading in draft.readings}
+    made = majority_vote(draft.masks, schema.names, values, task.study.consensus, hashes)
     draft = replace(draft, label_map=made.label_map, consensus=made.record)
     if made.record.tied_voxels:
         rule = task.study.consensus.ties

@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 
-from MedPrepLib.agree.joint import value_counts
 from MedPrepLib.errors import GeometryError
 from MedPrepLib.geometry import Geometry, Triple
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import value_counts
 from MedPrepLib.labels import Label, LabelSchema
 from MedPrepLib.regions import EMPTY, Components, Slices, components, label_extents
 from MedPrepLib.results import Box, SliceRange, Targets

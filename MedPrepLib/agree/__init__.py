@@ -1,7 +1,7 @@
 """Agreement: how far raters agree, where they do not, and why.
 
-``joint`` counts which labels meet in which voxels (everything else is arithmetic on these few
-rows), ``pairs`` makes Dice of every pair and judges it, ``shift`` finds displaced masks.
+Joint counts (joint.py) say which labels meet in which voxels; everything else is arithmetic on
+these few rows. ``pairs`` makes Dice of every pair and judges it, ``shift`` finds displaced masks.
 """
 
 from MedPrepLib.agree.pairs import agree, dice, judge, require_one_grid

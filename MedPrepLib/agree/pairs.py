@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from MedPrepLib.agree.joint import JointCounts, joint_counts
 from MedPrepLib.catalog import LOW_AGREEMENT
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.findings import Finding
+from MedPrepLib.joint import JointCounts, joint_counts
 from MedPrepLib.results import Agreement, LabelAgreement, Outcome, PairAgreement
 from MedPrepLib.segmentation import Segmentation
 

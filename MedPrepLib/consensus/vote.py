@@ -17,7 +17,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from MedPrepLib.agree.joint import (
+from MedPrepLib.agree.pairs import require_one_grid
+from MedPrepLib.config import settings as study
+from MedPrepLib.errors import GeometryError, LabelError
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import (
     as_label_maps,
     as_words,
     differing_words,
@@ -25,11 +30,6 @@ from MedPrepLib.agree.joint import (
     runs,
     value_counts,
 )
-from MedPrepLib.agree.pairs import require_one_grid
-from MedPrepLib.config import settings as study
-from MedPrepLib.errors import GeometryError, LabelError
-from MedPrepLib.geometry import Geometry
-from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import MAX_LABEL_VALUE
 from MedPrepLib.results import ConsensusRecord
 from MedPrepLib.segmentation import Segmentation

@@ -13,18 +13,6 @@ Coordinates = npt.NDArray[np.int32]
 SLAB_VOXELS = 1 << 21
 
 
-def label_counts(mask: VoxelArray) -> dict[int, int]:
-    """Voxels per value of a mask (k, j, i), background left out, in order of value."""
-    total = np.zeros(1, dtype=np.int64)
-    for _, slab in _slabs(mask):
-        if not slab.any():  # most of a mask; looking is ten times cheaper than counting
-            continue
-        found = np.bincount(slab)
-        size = max(found.size, total.size)
-        total = np.pad(total, (0, size - total.size)) + np.pad(found, (0, size - found.size))
-    return {int(v): int(total[v]) for v in np.flatnonzero(total) if v > 0}
-
-
 def sample_foreground(
     mask: VoxelArray, counts: Mapping[int, int], cap: int
 ) -> dict[int, Coordinates]:

@@ -14,10 +14,11 @@ from MedPrepLib import atomic, layout
 from MedPrepLib.config.settings import Pack
 from MedPrepLib.errors import LabelError, RunError
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import label_counts
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.pack.bricks import write_bricks, write_table
 from MedPrepLib.pack.case import PackedCase, attributes_of
-from MedPrepLib.pack.foreground import label_counts, sample_foreground
+from MedPrepLib.pack.foreground import sample_foreground
 from MedPrepLib.results import ShardFile, Targets
 
 if TYPE_CHECKING:

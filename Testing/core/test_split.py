@@ -74,6 +74,11 @@ def test_a_center_that_is_nearly_everything_is_not_held_out() -> None:
     assert plan.test_patients == 20
 
 
+def test_cases_of_unknown_origin_are_no_independent_center() -> None:
+    plan, _ = split(people(10, "a") + people(3, "unknown") + people(4, "b"), Split(), 0)
+    assert plan.test_centers == ("b",)
+
+
 def test_named_test_centers_are_obeyed_and_unknown_ones_refused() -> None:
     cohort = people(10, "a") + people(1, "b")
     plan, findings = split(cohort, Split(test_centers=("b",)), 0)

@@ -80,6 +80,11 @@ def value_counts(labels: VoxelArray) -> dict[int, int]:
     return dict(zip(counted.tuples[:, 0].tolist(), counted.counts.tolist(), strict=True))
 
 
+def label_counts(labels: VoxelArray) -> dict[int, int]:
+    """Voxels per value of one label map, background (0) left out, in order of value."""
+    return {value: count for value, count in value_counts(labels).items() if value}
+
+
 def as_label_maps(maps: Sequence[VoxelArray]) -> list[LabelArray]:
     """The maps as flat contiguous arrays of one type, uint8 or uint16 (views where possible)."""
     if not maps:
