@@ -88,8 +88,9 @@ def _is_dicom(case: Case) -> bool:
 
 
 def _missing_tags(case: Case, _geometry: Geometry, _settings: Screen) -> Iterator[Finding]:
-    # Whose id it is has a rule of its own, and a table may have given it.
-    missing = [tag for tag in case.scan.missing_tags if tag != "PatientID"]
+    # Whose id it is has a rule of its own; and a grid was made, so its spacing is known (of
+    # multi-frame objects it stands in the functional groups).
+    missing = [tag for tag in case.scan.missing_tags if tag not in ("PatientID", "PixelSpacing")]
     if _is_dicom(case) and missing:
         yield catalog.MISSING_TAGS.at(case.id, f"the header has no {', '.join(missing)}")
 

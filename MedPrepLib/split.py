@@ -247,7 +247,7 @@ def _folds(train: Sequence[_Group], wanted: int, seed: int) -> tuple[dict[str, i
     rare = [
         catalog.RARE_CLASS.at(
             "split",
-            f"class {stratum!r} has {len(names)} training patients, fewer than the {count} folds",
+            f"class {stratum!r} has fewer training patients ({len(names)}) than there are folds ({count})",
         )
         for stratum, names in sorted(strata.items())
         if len(names) < count

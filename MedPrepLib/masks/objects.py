@@ -38,7 +38,7 @@ def kind_of(path: Path) -> Kind:
     if read_head(path, 132)[128:] != b"DICM":
         return "labels"
     with decoding():
-        uid = str(_read(path, ["SOPClassUID"]).get("SOPClassUID", ""))
+        uid = _sop_class(path)
     if uid == RTSTRUCT_CLASS:
         return "rtstruct"
     if uid in {SEG_CLASS, LABELMAP_SEG_CLASS}:
@@ -48,6 +48,14 @@ def kind_of(path: Path) -> Kind:
     raise FileFaultError(
         catalog.MASK_UNSUPPORTED, "the DICOM object is neither an RTSTRUCT nor a segmentation"
     )
+
+
+def _sop_class(path: Path) -> str:
+    """Media Storage SOP Class UID (0002,0002); where it is missing, SOPClassUID (0008,0016)."""
+    from pydicom.filereader import read_file_meta_info
+
+    stated = read_file_meta_info(path).get("MediaStorageSOPClassUID", "")
+    return str(stated or _read(path, ["SOPClassUID"]).get("SOPClassUID", ""))
 
 
 @contextmanager

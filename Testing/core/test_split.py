@@ -100,7 +100,7 @@ def test_folds_are_balanced_in_size_and_class() -> None:
 def test_a_class_rarer_than_the_folds_is_told() -> None:
     _, findings = split(people(30, "a", positive=3), Split(test_fraction=0), 1)
     (rare,) = [f for f in findings if f.code == "RARE_CLASS"]
-    assert "3 training patients" in rare.message
+    assert "(3)" in rare.message
 
 
 def test_the_same_image_under_two_patients_keeps_them_together() -> None:
