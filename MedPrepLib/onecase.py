@@ -15,12 +15,13 @@ from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.files import read_geometry
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.labels import Label, LabelSchema, normalized_name
 from MedPrepLib.masks import load_reading, merge, read_any_mask
+from MedPrepLib.masks.labelmaps import is_nameless
 from MedPrepLib.results import Agreement, GridVerdict
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import find_image
-from MedPrepLib.segmentation import Segment, Segmentation
+from MedPrepLib.segmentation import Segmentation
 
 
 def check_alignment(
@@ -98,15 +99,25 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _common_schema(masks: Sequence[Path], geometry: Geometry) -> LabelSchema:
-    """Every structure that any of the masks names, numbered in order of appearance."""
-    segments: dict[str, Segment] = {}
-    for path in masks:
-        for segment in read_any_mask(path, geometry).segments:
-            segments.setdefault(segment.name, segment)
-    numeric = all(name == str(segment.value) for name, segment in segments.items())
-    return LabelSchema(
-        tuple(
-            Label(name, segment.value if numeric else number, terminology=segment.terminology)
-            for number, (name, segment) in enumerate(segments.items(), start=1)
-        )
-    )
+    """Every structure that any of the masks names, with the value it has there if that is free.
+
+    Files without names are matched by value; a value that no file names is called by its number.
+    """
+    read = [read_any_mask(path, geometry) for path in masks]
+    named = [s for found in read if not is_nameless(found) for s in found.segments]
+    numbered = [s for found in read if is_nameless(found) for s in found.segments]
+    labels: dict[str, Label] = {}
+    taken: set[int] = set()
+    for segment in named:
+        if normalized_name(segment.name) not in labels:
+            value = segment.value
+            while value in taken or value == 0:
+                value += 1
+            taken.add(value)
+            label = Label(segment.name, value, terminology=segment.terminology)
+            labels[normalized_name(segment.name)] = label
+    for segment in numbered:
+        if segment.value not in taken:
+            taken.add(segment.value)
+            labels[segment.name] = Label(segment.name, segment.value)
+    return LabelSchema(tuple(labels.values()))

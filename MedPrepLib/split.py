@@ -247,7 +247,8 @@ def _folds(train: Sequence[_Group], wanted: int, seed: int) -> tuple[dict[str, i
     rare = [
         catalog.RARE_CLASS.at(
             "split",
-            f"class {stratum!r} has fewer training patients ({len(names)}) than there are folds ({count})",
+            f"class {stratum!r} has fewer training patients ({len(names)}) than there are "
+            f"folds ({count})",
         )
         for stratum, names in sorted(strata.items())
         if len(names) < count

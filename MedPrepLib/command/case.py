@@ -76,6 +76,7 @@ def compare(masks: tuple[Path, ...], labels: Path | None, threshold: float, as_j
                 str(p.voxels_b),
             )
             for p in agreement.pairs
+            if p.outcome != "not annotated" or p.voxels_a or p.voxels_b
         ]
         if rows:
             echo_table(("label: pair", "Dice", "voxels", "voxels"), rows)

@@ -40,13 +40,13 @@ class SetsView:
 
 
 def set_name(report: ReportInput, case_id: str) -> str:
-    """``test``, ``train, fold 2`` (folds count from 1), or nothing."""
+    """``test``, ``train, fold 2`` (as in the manifest and the loader), or nothing."""
     place = report.split.places.get(case_id) if report.split is not None else None
     if place is None:
         return ""
     if place.part == "test" or place.fold is None:
         return place.part
-    return f"train, fold {place.fold + 1}"
+    return f"train, fold {place.fold}"
 
 
 def sets_view(report: ReportInput) -> SetsView | None:

@@ -70,6 +70,20 @@ def test_compare_takes_names_from_a_study_file(tmp_path, masks) -> None:
     assert "lesion: ana / ben" in answer("compare", *masks, "--labels", study, status=1)
 
 
+def test_compare_matches_files_without_names_by_value(tmp_path, masks) -> None:
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.zeros(GRID.shape, np.uint8))
+    image.SetSpacing(GRID.spacing)
+    image.SetOrigin(GRID.origin)
+    image[4:12, 4:12, 3:7] = 1
+    sitk.WriteImage(image, str(tmp_path / "chen.nii.gz"))
+    record = json.loads(answer("compare", masks[0], tmp_path / "chen.nii.gz", "--json"))
+    (pair,) = record["agreement"]["pairs"]
+    assert (pair["label"], pair["dice"]) == ("tumor", 1.0)
+    assert "LABEL_BY_VALUE" in {f["code"] for f in record["findings"]}
+
+
 def test_check_says_how_far_a_mask_is_off_and_why(tmp_path, masks) -> None:
     same = json.loads(answer("check", masks[0], masks[1], "--json"))["masks"]["ben"]
     assert (same["verdict"], same["displacement_mm"]) == ("same", 0.0)
