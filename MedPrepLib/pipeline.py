@@ -26,7 +26,7 @@ from MedPrepLib.commit import commit
 from MedPrepLib.config import Study, case_recipe, config_hash
 from MedPrepLib.errors import LockedError, RunError
 from MedPrepLib.findings import Finding
-from MedPrepLib.identity import Names, SiteKey, load_site_key, person, public_names
+from MedPrepLib.identity import Names, SiteKey, load_site_key, public_names
 from MedPrepLib.ledger import Ledger, fingerprint, open_ledger
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
@@ -198,11 +198,13 @@ def _locked(private: Path) -> Iterator[None]:
 
 def _scanned(order: Order, ledger: Ledger, listen: Listener) -> Scanned:
     found = 0
+    # Before public names are made, an item may be a person's name.
+    nameable = order.study.privacy.case_names == "given"
 
     def heard(item: str) -> None:
         nonlocal found
         found += 1
-        listen(Step("scan", found, 0, item))
+        listen(Step("scan", found, 0, item if nameable else ""))
 
     scanned = scan(order.study, order.base, ledger, heard)
     people = screen_people([c.case for c in scanned.candidates])
@@ -358,8 +360,3 @@ def _digest(
 ) -> bytes:
     parts: Any = (__version__, config_hash(study), results, plan, sources)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest().encode()
-
-
-def people_in(scanned: Scanned) -> int:
-    """How many persons the candidates show."""
-    return len({person(candidate.case) for candidate in scanned.candidates})

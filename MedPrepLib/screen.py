@@ -15,7 +15,7 @@ from MedPrepLib.cohort import Case
 from MedPrepLib.config.settings import Screen, Word
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.identity import is_generic, normalized_id, person
+from MedPrepLib.identity import is_generic, normalized_id
 
 Rule = Callable[[Case, Geometry, Screen], Iterator[Finding]]
 
@@ -174,8 +174,3 @@ RULES: tuple[Rule, ...] = (
     _burned_in,
     _photometric,
 )
-
-
-def people(cases: Iterable[Case]) -> int:
-    """How many different persons the cases show."""
-    return len({person(case) for case in cases})

@@ -6,9 +6,10 @@ Exit status: 0 clean, 1 findings at or above ``--fail-on``, 2 wrong call or stud
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from types import FrameType
+from types import FrameType, TracebackType
 
 import click
 
@@ -37,6 +38,7 @@ for command in (init, sample, run, demo, findings, check, compare, describe, ver
 def main() -> None:
     """Run the command and exit with its status; errors are one clear text, never a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.excepthook = _report_bug
     try:
         status = medprep.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -57,6 +59,15 @@ def main() -> None:
     except (MedPrepError, OSError) as error:
         click.echo(f"medprep: {error}", err=True)
         sys.exit(FAILED)
+
+
+def _report_bug(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show the traceback of a bug and exit as failed: Python's own status 1 means findings here."""
+    sys.__excepthook__(kind, error, trace)
+    sys.stderr.flush()
+    os._exit(FAILED)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -48,7 +48,8 @@ class Bars:
         if step.stage != self._stage:
             self.close()
             self._stage = step.stage
-            self._bar = tqdm(desc=f"{step.stage:>7}", total=step.total or None, unit="case")
+            unit = "case" if step.total != 1 else "step"
+            self._bar = tqdm(desc=f"{step.stage:>7}", total=step.total or None, unit=unit)
         self._bar.total = step.total or None
         self._bar.set_postfix_str(plain(step.item), refresh=False)
         self._bar.update(step.done - self._bar.n)

@@ -88,10 +88,11 @@ def _problem(row: Row, repeated: set[str]) -> str:
         if not row[name]:
             return f"the column {name!r} is empty"
     if row["case"] in repeated:
-        return f"the case {row['case']!r} stands in several rows; none of them was used"
-    bad = [part for part in _annotation_texts(row) if not all(part.partition("=")[::2])]
+        return "its case stands in several rows; none of them was used"
+    parts = _annotation_texts(row)
+    bad = [part for part in parts if not all(part.partition("=")[::2])]
     if bad:
-        return f"annotations: {bad[0]!r} is not name=path"
+        return f"annotations: entry {parts.index(bad[0]) + 1} of {len(parts)} is not name=path"
     return ""
 
 

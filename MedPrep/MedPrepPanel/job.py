@@ -1,0 +1,104 @@
+"""A run of a study in a process of its own, so that Slicer stays usable and survives a crash."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from MedPrepPanel.progress import Event, Finished, parse_line
+
+
+class Execute(Protocol):
+    """``slicer.util.executePythonModule`` (since Slicer 5.11), or something that acts like it."""
+
+    def __call__(
+        self,
+        module: str,
+        args: list[str],
+        *,
+        blocking: bool,
+        logCallback: Callable[[str], None],
+        completedCallback: Callable[[int], None],
+    ) -> None:
+        """Run ``python -m module args``; report every line, then the exit status."""
+
+
+class StudyJob:
+    """One run of ``medprep run``; ``listener`` hears of it in the main thread.
+
+    The last event is always a Finished, also when the child died without saying so.
+    """
+
+    def __init__(self, execute: Execute | None, listener: Callable[[Event], None]) -> None:
+        self._execute = execute
+        self._listener: Callable[[Event], None] | None = listener
+        self._said: Finished | None = None
+        self.running = False
+
+    @property
+    def available(self) -> bool:
+        """False where there is nothing that could run a job: in a Slicer before 5.11."""
+        return self._execute is not None
+
+    def start(self, study: Path, library: Path) -> None:
+        """Run the study file ``study`` with the MedPrepLib that lies in the folder ``library``."""
+        if self.running:
+            raise RuntimeError("this job is already running")
+        if self._execute is None:
+            raise RuntimeError("this Slicer cannot run a module in the background")
+        self._said = None
+        self.running = True
+        try:
+            with _python_path(library):
+                self._execute(
+                    "MedPrepLib",
+                    ["run", str(study), "--progress", "json"],
+                    blocking=False,
+                    logCallback=self._on_line,
+                    completedCallback=self._on_completed,
+                )
+        except BaseException:
+            self.running = False
+            raise
+
+    def detach(self) -> None:
+        """Stop telling the listener: the panel is gone. The run itself goes on."""
+        self._listener = None
+
+    def _on_line(self, line: str) -> None:
+        event = parse_line(line)
+        if isinstance(event, Finished):
+            self._said = event
+        else:
+            self._tell(event)
+
+    def _on_completed(self, status: int) -> None:
+        self.running = False
+        said = self._said or Finished(status)
+        # The process has the last word: it may have died after it announced a success.
+        self._tell(Finished(status, said.cohort, said.report))
+
+    def _tell(self, event: Event) -> None:
+        if self._listener is not None:
+            self._listener(event)
+
+
+@contextmanager
+def _python_path(folder: Path) -> Iterator[None]:
+    """Let children started meanwhile import from ``folder``.
+
+    A child of a module that is run from a source checkout does not find the library otherwise;
+    ``executePythonModule`` takes no environment, it hands on ours.
+    """
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), before)))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

@@ -1,0 +1,219 @@
+"""Sources: folders, tables, DICOM trees, nnU-Net; what they find and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MedPrepLib.config import parse_study
+from MedPrepLib.errors import ConfigError
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume
+from MedPrepLib.ledger import open_ledger
+from MedPrepLib.sample import write_sample
+from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.scan import Scanned, scan
+
+LABELS = "\n[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
+
+
+def found(folder: Path, source: str, ledger=None) -> Scanned:
+    return scan(parse_study(f'name = "x"\n[[sources]]\n{source}{LABELS}'), folder, ledger)
+
+
+def nifti(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_nifti(path, Volume(np.zeros((4, 5, 6), np.int16), Geometry((6, 5, 4))))
+    return path
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scan") / "sample"
+    write_sample(folder)
+    return folder
+
+
+def test_folders_give_center_patient_case_and_raters(tmp_path) -> None:
+    nifti(tmp_path / "raw/north/p1/c1/image.nii.gz")
+    nifti(tmp_path / "raw/north/p1/c1/masks/ana.nii.gz")
+    nifti(tmp_path / "raw/north/p1/c1/masks/ben/lesion.nii.gz")
+    nifti(tmp_path / "raw/north/p1/c1/masks/ben/organ.nii.gz")
+    (one,) = found(tmp_path, 'kind = "folders"\npath = "raw"\nmodality = "MR"').candidates
+    case = one.case
+    assert (case.id, case.patient.center, case.patient.id) == ("north/p1/c1", "north", "p1")
+    assert case.scan.modality == "MR"
+    assert [r.rater for r in case.readings] == ["ana", "ben"]
+    assert [p.label for p in case.readings[1].parts] == ["lesion", "organ"]
+    assert case.readings[0].parts[0].label is None
+
+
+def test_a_case_folder_with_two_images_is_a_question(tmp_path) -> None:
+    for name in ("a", "b"):
+        nifti(tmp_path / f"raw/north/p1/c1/{name}.nii.gz")
+    (one,) = found(tmp_path, 'kind = "folders"\npath = "raw"').candidates
+    assert [f.code for f in one.findings] == ["AMBIGUOUS_IMAGE"]
+
+
+def test_annotation_rules_name_rater_label_and_values(tmp_path) -> None:
+    nifti(tmp_path / "raw/n/p/c/image.nii.gz")
+    for name in ("r1_les", "r1_org", "junk"):
+        nifti(tmp_path / f"raw/n/p/c/masks/{name}.nii.gz")
+    rules = (
+        'kind = "folders"\npath = "raw"\n'
+        '[sources.annotations.r1_les]\nrater = "r1"\nlabel = "lesion"\n'
+        '[sources.annotations.r1_org]\nrater = "r1"\nvalues = { 7 = "organ" }\n'
+        "[sources.annotations.junk]\nignore = true\n"
+    )
+    (one,) = found(tmp_path, rules).candidates
+    (reading,) = one.case.readings
+    assert reading.rater == "r1"
+    assert [(p.label, p.values) for p in reading.parts] == [
+        ("lesion", ()),
+        (None, ((7, "organ"),)),
+    ]
+
+
+def table(folder: Path, text: str, name: str = "cases.csv") -> str:
+    (folder / name).write_text(text, encoding="utf-8")
+    return f'kind = "table"\npath = "{name}"'
+
+
+def test_a_table_wins_over_headers_and_keeps_ids_as_text(sample, tmp_path) -> None:
+    image = sample / "raw/north/LC-0003/followup/image"
+    source = table(
+        tmp_path,
+        f"case,patient,image,center,sex,age,modality\nc1,0012,{image},west,f,061Y,ct\n",
+    )
+    (one,) = found(tmp_path, source).candidates
+    patient = one.case.patient
+    assert (patient.id, patient.center, patient.sex, patient.age_years) == ("0012", "west", "F", 61)
+    assert one.case.scan.modality == "CT"
+    assert one.case.scan.manufacturer  # what the table does not say comes from the header
+    assert one.case.image.geometry is not None
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [(",p,i.nii", "'case'"), ("c1,p,", "'image'"), ("c1,p,i.nii,oops", "name=path")],
+)
+def test_a_bad_row_is_named_by_line_and_column_and_the_others_go_on(tmp_path, row, word) -> None:
+    nifti(tmp_path / "good.nii.gz")
+    source = table(tmp_path, f"case,patient,image,annotations\n{row}\nok,p,good.nii.gz,\n")
+    scanned = found(tmp_path, source)
+    assert [c.case.id for c in scanned.candidates] == ["ok"]
+    (finding,) = scanned.findings
+    assert (finding.code, finding.item) == ("TABLE_ROW_INVALID", "cases.csv line 2")
+    assert word in finding.message
+
+
+def test_a_case_in_two_rows_is_not_guessed(tmp_path) -> None:
+    nifti(tmp_path / "a.nii.gz")
+    source = table(tmp_path, "case,patient,image\nx,1,a.nii.gz\nx,2,a.nii.gz\n")
+    scanned = found(tmp_path, source)
+    assert scanned.candidates == ()
+    assert [f.code for f in scanned.findings].count("TABLE_ROW_INVALID") == 2
+
+
+def test_a_missing_image_excludes_its_case_only(tmp_path) -> None:
+    scanned = found(tmp_path, table(tmp_path, "case,patient,image\nx,1,nowhere.nii.gz\n"))
+    assert [f.code for f in scanned.candidates[0].findings] == ["FILE_MISSING"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("case,image\n", "'patient'"), ("id,patient,image\n", "'case'")],
+)
+def test_a_missing_column_stops_before_any_work(tmp_path, text: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=word):
+        found(tmp_path, table(tmp_path, text))
+
+
+def test_renamed_columns_and_tabs_are_read(tmp_path) -> None:
+    nifti(tmp_path / "a.nii.gz")
+    source = table(tmp_path, "ID\tpatient\timage\nq\t1\ta.nii.gz\n", "cases.tsv")
+    (one,) = found(tmp_path, source + '\ncolumns = { case = "ID" }').candidates
+    assert one.case.id == "q"
+
+
+def test_a_dicom_tree_finds_series_by_content_whatever_files_are_called(sample, tmp_path) -> None:
+    series = sample / "raw/south/BR-0005/baseline/image"
+    deep = tmp_path / "export" / "a" / "b"
+    deep.mkdir(parents=True)
+    for number, path in enumerate(sorted(p for p in series.iterdir() if p.is_file())):
+        shutil.copy(path, deep / f"{number:04d}")
+    (deep / "readme.txt").write_text("not DICOM")
+    (deep / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM junk")
+    scanned = found(tmp_path, 'kind = "dicom"\npath = "export"\ncenter = "east"')
+    (one,) = scanned.candidates
+    assert one.case.id == "a/b"
+    assert one.case.patient.center == "east"
+    assert one.case.image.geometry is not None
+    assert [f.code for f in scanned.findings] == ["FILE_IGNORED"]
+
+
+def test_masks_of_a_dicom_tree_lie_in_a_folder_per_case(sample, tmp_path) -> None:
+    series = sample / "raw/south/BR-0005/baseline/image"
+    shutil.copytree(series, tmp_path / "export/case7")
+    nifti(tmp_path / "masks/case7/ana.nii.gz")
+    source = 'kind = "dicom"\npath = "export"\nmasks = "masks"'
+    (one,) = found(tmp_path, source).candidates
+    assert [r.rater for r in one.case.readings] == ["ana"]
+
+
+def test_nnunet_labels_are_mapped_by_name(tmp_path) -> None:
+    nifti(tmp_path / "raw/imagesTr/lung_001_0000.nii.gz")
+    nifti(tmp_path / "raw/imagesTr/lung_001_0001.nii.gz")
+    nifti(tmp_path / "raw/labelsTr/lung_001.nii.gz")
+    (tmp_path / "raw/dataset.json").write_text(
+        json.dumps({"labels": {"background": 0, "organ": 1, "lesion": 2}})
+    )
+    (one,) = found(tmp_path, 'kind = "nnunet"\npath = "raw"\nmodality = "CT"').candidates
+    assert one.case.id == "lung_001"
+    assert one.case.readings[0].parts[0].values == ((1, "organ"), (2, "lesion"))
+    (tmp_path / "raw/dataset.json").write_text("{}")
+    with pytest.raises(ConfigError, match="labels"):
+        found(tmp_path, 'kind = "nnunet"\npath = "raw"')
+
+
+@pytest.mark.parametrize("kind", ["folders", "dicom", "table"])
+def test_a_source_that_does_not_exist_is_a_configuration_error(tmp_path, kind: str) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        found(tmp_path, f'kind = "{kind}"\npath = "nowhere"')
+
+
+def test_an_empty_source_is_a_question_not_a_silence(tmp_path) -> None:
+    (tmp_path / "raw").mkdir()
+    scanned = found(tmp_path, 'kind = "dicom"\npath = "raw"')
+    assert [f.code for f in scanned.findings] == ["SOURCE_EMPTY"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and FIFOs are a POSIX matter")
+def test_links_and_pipes_are_never_followed_or_opened(tmp_path) -> None:
+    secret = tmp_path / "secret"
+    nifti(secret / "north/p/c/image.nii.gz")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "north").symlink_to(secret / "north")
+    os.mkfifo(tmp_path / "raw" / "pipe")
+    (tmp_path / "raw" / "loop").symlink_to(tmp_path / "raw")
+    assert found(tmp_path, 'kind = "folders"\npath = "raw"').candidates == ()
+    assert found(tmp_path, 'kind = "dicom"\npath = "raw"').candidates == ()
+
+
+def test_the_ledger_spares_every_header_that_did_not_change(sample, tmp_path) -> None:
+    shutil.copytree(sample / "raw/west", tmp_path / "raw/west")
+    source = 'kind = "folders"\npath = "raw"'
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        first = found(tmp_path, source, ledger)
+        second = found(tmp_path, source, ledger)
+        assert first.headers_read > 50
+        assert second.headers_read == 0
+        assert second.candidates == first.candidates
+        touched = next(p for p in (tmp_path / "raw").rglob("image/*") if p.is_file())
+        os.utime(touched, ns=(5, 5))
+        assert found(tmp_path, source, ledger).headers_read == 1
