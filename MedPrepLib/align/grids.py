@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from MedPrepLib.align.resample import Sampling, resampled, sampling, voxels_inside
 from MedPrepLib.catalog import GRID_MISMATCH, GRID_MOVED, GRID_ROUNDING, MASK_OUTSIDE
@@ -231,7 +232,9 @@ def _resample_cause(image: Geometry, mask: Geometry) -> str:
     return "other origin only (a shift by a fraction of a voxel)"
 
 
-def _off_axis_mm(to_image: FloatArray, axes: FloatArray, image: Geometry, mask: Geometry) -> float:
+def _off_axis_mm(
+    to_image: FloatArray, axes: npt.NDArray[np.intp], image: Geometry, mask: Geometry
+) -> float:
     """How far the far end of the mask's axes lies from the image's axes, mm."""
     off = np.abs(to_image).copy()
     off[axes, range(3)] = 0.0

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from MedPrepLib.geometry import Geometry, Triple
 from MedPrepLib.sample.noise import FloatField, Seed
@@ -139,7 +141,7 @@ def inside(distance_mm: FloatField, edge_mm: float = 2.0) -> FloatField:
     return unit(F(0.5) + distance_mm * F(1 / edge_mm))
 
 
-def unit(field: FloatField) -> FloatField:
+def unit(field: npt.NDArray[np.floating[Any]]) -> FloatField:
     """The values limited to 0..1."""
     return np.asarray(np.clip(field, F(0), F(1)), dtype=np.float32)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,42 +20,9 @@ from MedPrepLib.sample.readers import save_readings
 from MedPrepLib.sample.roster import ROSTER, Plan
 from MedPrepLib.sample.texts import README, STUDY_TOML, expected_json
 from MedPrepLib.sample.thorax import thorax
+from MedPrepLib.sample.written import SampleCase, SampleStudy
 
 DEFAULT_SEED = 7
-
-
-@dataclass(frozen=True)
-class SampleCase:
-    """One case of the sample study and what should become of it.
-
-    ``id`` is center/patient/case, as a folder source names it. ``geometry`` is the image's grid;
-    ``lesion_center_mm`` (LPS) lies inside the lesion; None where there is none.
-    """
-
-    id: str
-    center: str
-    patient: str
-    modality: str
-    folder: Path
-    readers: tuple[str, ...]
-    geometry: Geometry
-    lesion_center_mm: Triple | None
-    flaw: Flaws
-
-    @property
-    def included(self) -> bool:
-        """True when the case should enter the cohort."""
-        return self.flaw.value.included
-
-
-@dataclass(frozen=True)
-class SampleStudy:
-    """What :func:`write_sample` wrote."""
-
-    folder: Path
-    study_file: Path
-    expected_file: Path
-    cases: tuple[SampleCase, ...]
 
 
 def write_sample(folder: Path | str, seed: int = DEFAULT_SEED) -> SampleStudy:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from MedPrepLib.sample.study import SampleCase
+    from MedPrepLib.sample.written import SampleCase
 
 STUDY_TOML = """\
 # The study file of the sample: what the data are and what is wanted of them.

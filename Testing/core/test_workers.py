@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from MedPrepLib.workers import Lost, WorkerPool
+from MedPrepLib.pipeline.workers import Lost, WorkerPool
 
 
 def double(task: int) -> int:

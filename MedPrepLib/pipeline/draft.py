@@ -1,0 +1,75 @@
+"""What travels with a case: the task as the parent gives it, the draft as the steps extend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from MedPrepLib.cohort import Case
+from MedPrepLib.config.settings import Study
+from MedPrepLib.findings import Finding
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume, VoxelArray
+from MedPrepLib.results import (
+    Agreement,
+    ConsensusRecord,
+    ReadingResult,
+    ShardFile,
+    Statistics,
+    Targets,
+)
+from MedPrepLib.scan.found import Candidate
+from MedPrepLib.segmentation import Segmentation
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CaseTask:
+    """One case to be done: everything a worker needs, and it travels between processes."""
+
+    candidate: Candidate
+    name: str
+    """Public name of the case."""
+    patient: str
+    """Public name of the patient."""
+    study: Study
+    recipe: str
+    through: str
+    """Last step to do."""
+    cohort: Path
+    private: Path
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of a case so far."""
+
+    case: Case
+    findings: tuple[Finding, ...] = ()
+    geometry: Geometry | None = None
+    image: Volume | None = None
+    pad_value: float = 0.0
+    statistics: Statistics | None = None
+    pixel_hash: str = ""
+    masks: Mapping[str, Segmentation] = field(default_factory=dict)
+    readings: tuple[ReadingResult, ...] = ()
+    agreement: Agreement | None = None
+    label_map: VoxelArray | None = None
+    consensus: ConsensusRecord | None = None
+    targets: Targets | None = None
+    picture: str = ""
+    shard: ShardFile | None = None
+
+    def plus(self, *findings: Finding) -> Draft:
+        """The draft with more findings."""
+        return replace(self, findings=self.findings + findings)
+
+
+def known(value: T | None) -> T:
+    """A value that an earlier step must have set; a missing one is a bug and stops the run."""
+    if value is None:
+        raise AssertionError("a step was run before the step it needs")
+    return value

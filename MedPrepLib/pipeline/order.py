@@ -1,0 +1,92 @@
+"""What to run, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from MedPrepLib.config import Study
+from MedPrepLib.errors import RunError
+from MedPrepLib.findings import Finding
+from MedPrepLib.results import CaseResult
+from MedPrepLib.split import SplitPlan
+
+CASE_STAGES = ("screen", "standardize", "align", "agree", "consensus", "targets", "pack")
+"""What is done with every case by itself, in one pass of a worker."""
+
+STAGES = ("scan", *CASE_STAGES, "split", "report")
+"""The stages of a run, in order; ``--from`` and ``--to`` take these names."""
+
+LEDGER = "ledger.sqlite"
+PICTURES = "pictures"
+IDENTITIES = "identities.csv"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run, where to, and how much of it.
+
+    ``base``: folder that paths of the study are relative to. ``start``: stages from here on are
+    done again even where nothing changed. ``stop``: last stage to do.
+    """
+
+    study: Study
+    text: str
+    """The study file as written; kept in the manifest."""
+    base: Path
+    cohort: Path
+    start: str = "scan"
+    stop: str = "report"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (self.start, self.stop):
+            if name not in STAGES:
+                raise RunError(f"{name!r} is no stage; stages are {', '.join(STAGES)}")
+        if STAGES.index(self.start) > STAGES.index(self.stop):
+            raise RunError(f"stage {self.start!r} comes after {self.stop!r}")
+
+    @property
+    def private(self) -> Path:
+        """The folder beside the cohort that holds everything private."""
+        return self.cohort.with_name(self.cohort.name + "-private")
+
+    def wants(self, stage: str) -> bool:
+        """True when the run reaches ``stage``."""
+        return STAGES.index(self.stop) >= STAGES.index(stage)
+
+    def repeats(self, stage: str) -> bool:
+        """True when ``stage`` is to be done again although nothing changed."""
+        return self.start != "scan" and STAGES.index(self.start) <= STAGES.index(stage)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did and found."""
+
+    cohort: Path
+    private: Path
+    report: Path | None
+    results: tuple[CaseResult, ...]
+    source_findings: tuple[Finding, ...]
+    plan: SplitPlan | None
+    files_seen: int
+    headers_read: int
+    cases_done: int
+    unchanged: bool
+    """True when the cohort on disk already was what this run would have written."""
+
+    @property
+    def included(self) -> tuple[CaseResult, ...]:
+        """The cases that are in the cohort."""
+        return tuple(result for result in self.results if result.included)
+
+    @property
+    def excluded(self) -> tuple[CaseResult, ...]:
+        """The cases that are left out."""
+        return tuple(result for result in self.results if not result.included)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything found, about sources and about cases."""
+        return self.source_findings + tuple(f for r in self.results for f in r.findings)

@@ -1,0 +1,287 @@
+"""The run of a whole study: scan, every case, split, report, manifest.
+
+The cohort is what its manifest says, and the manifest is written last: whatever happens before,
+a reader sees the previous cohort or none. Everything that may identify somebody (paths, ids, the
+ledger) lies in a private folder *beside* the cohort.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from MedPrepLib import __version__
+from MedPrepLib.atomic import make_folder, write_bytes
+from MedPrepLib.config import Study, case_recipe, config_hash
+from MedPrepLib.errors import LockedError, RunError
+from MedPrepLib.findings import Finding
+from MedPrepLib.identity import Names, SiteKey, load_site_key, public_names
+from MedPrepLib.ledger import Ledger, fingerprint, open_ledger
+from MedPrepLib.pipeline import casework
+from MedPrepLib.pipeline.commit import commit
+from MedPrepLib.pipeline.draft import CaseTask
+from MedPrepLib.pipeline.order import CASE_STAGES, IDENTITIES, LEDGER, PICTURES, Order, Summary
+from MedPrepLib.pipeline.workers import Lost, WorkerPool
+from MedPrepLib.progress import Listener, Step, silent
+from MedPrepLib.results import CaseResult
+from MedPrepLib.scan import Candidate, Scanned, scan
+from MedPrepLib.screen import judged, screen_people
+from MedPrepLib.split import Member, SplitPlan, leaks, split
+
+
+def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:
+    """Run a study and return what was found; ``listen`` hears of every finished item.
+
+    Raises RunError when the target cannot be used, LockedError when another process writes the
+    same cohort, ConfigError when a source does not exist. Bad data never raises.
+    """
+    _prepare_folders(order)
+    with _locked(order.private), open_ledger(order.private / LEDGER) as ledger:
+        secret = key or load_site_key()
+        scanned = _scanned(order, ledger, listen)
+        names = public_names(
+            (c.case for c in scanned.candidates), secret, order.study.privacy.case_names
+        )
+        _write_identities(order, scanned, names)
+        results, done = _results(order, scanned, names, ledger, listen)
+        plan, extra = None, tuple[Finding, ...]()
+        if order.wants("split"):
+            results, plan, extra = _split(order.study, results, scanned, names, secret)
+            listen(Step("split", 1, 1))
+        sources = judged(scanned.findings, order.study.screen.severity) + extra
+        report, unchanged = None, False
+        if plan is not None and order.wants("report"):
+            digest = _digest(order.study, results, plan, sources)
+            unchanged = ledger.recall("committed") == digest and not order.repeats("report")
+            unchanged = unchanged and (order.cohort / "manifest.json").is_file()
+            if not unchanged:
+                commit(order, results, plan, sources, scanned.files_seen)
+                ledger.remember("committed", digest)
+            report = order.cohort / "report" / "index.html"
+            listen(Step("report", 1, 1))
+    return Summary(
+        cohort=order.cohort,
+        private=order.private,
+        report=report,
+        results=results,
+        source_findings=sources,
+        plan=plan,
+        files_seen=scanned.files_seen,
+        headers_read=scanned.headers_read,
+        cases_done=done,
+        unchanged=unchanged and not done,
+    )
+
+
+def _prepare_folders(order: Order) -> None:
+    """Make the target folders; refuse a folder that holds something else."""
+    cohort = order.cohort
+    if cohort.is_dir():
+        strangers = sorted(p.name for p in cohort.iterdir() if p.name not in _OWN_NAMES)
+        if strangers:
+            raise RunError(
+                f"{cohort} holds {strangers[0]!r}, which is no part of a cohort; choose another "
+                "folder with --out"
+            )
+    elif cohort.exists():
+        raise RunError(f"{cohort} is not a folder; choose another with --out")
+    try:
+        for folder in (cohort, order.private, order.private / PICTURES):
+            make_folder(folder)
+    except OSError as error:
+        raise RunError(f"cannot write to {cohort}: {error.strerror}") from None
+    if not os.access(cohort, os.W_OK | os.X_OK):
+        raise RunError(f"cannot write to {cohort}: permission denied; choose another with --out")
+
+
+_OWN_NAMES = frozenset(("manifest.json", "cases", "report"))
+
+
+@contextmanager
+def _locked(private: Path) -> Iterator[None]:
+    """Only one process writes a cohort; the second is told who the first is."""
+    from filelock import FileLock, Timeout
+
+    owner = private / "run.owner"
+    lock = FileLock(private / "run.lock", timeout=0)
+    try:
+        with lock:
+            owner.write_text(f"process {os.getpid()} on {os.uname().nodename}", encoding="utf-8")
+            yield
+    except Timeout:
+        who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"
+        raise LockedError(f"{private.name} is being written by {who}; wait for it to end") from None
+
+
+def _scanned(order: Order, ledger: Ledger, listen: Listener) -> Scanned:
+    found = 0
+    # Before public names are made, an item may be a person's name.
+    nameable = order.study.privacy.case_names == "given"
+
+    def heard(item: str) -> None:
+        nonlocal found
+        found += 1
+        listen(Step("scan", found, 0, item if nameable else ""))
+
+    scanned = scan(order.study, order.base, ledger, heard)
+    people = screen_people([c.case for c in scanned.candidates])
+    candidates = tuple(
+        msgspec.structs.replace(
+            c, findings=c.findings + tuple(f for f in people if f.item == c.case.id)
+        )
+        for c in scanned.candidates
+    )
+    listen(Step("scan", found, found))
+    return msgspec.structs.replace(scanned, candidates=candidates)
+
+
+def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:
+    """The only place where public names and identities stand side by side. Never in the cohort."""
+    text = io.StringIO()
+    table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    table.writerow(("case", "patient", "source_case", "source_patient", "center", "image"))
+    for candidate in scanned.candidates:
+        case = candidate.case
+        image = case.image.paths[0] if case.image.paths else ""
+        own = (names.cases[case.id], names.patient_of(case))
+        table.writerow(
+            map(_no_formula, (*own, case.id, case.patient.id, case.patient.center, image))
+        )
+    data = text.getvalue().encode()
+    path = order.private / IDENTITIES
+    if not path.is_file() or path.read_bytes() != data:
+        write_bytes(path, data)
+
+
+def _no_formula(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _results(
+    order: Order, scanned: Scanned, names: Names, ledger: Ledger, listen: Listener
+) -> tuple[tuple[CaseResult, ...], int]:
+    """A result per case, in order of public name; and how many of them had to be worked for."""
+    if not order.wants("screen"):
+        return (), 0
+    tasks = _tasks(order, scanned, names)
+    inputs = {task.name: _inputs(task) for task in tasks}
+    recipe = f"{tasks[0].recipe}:{tasks[0].through}" if tasks else ""
+    results: dict[str, CaseResult] = {}
+    if not (order.repeats("pack") and order.start not in ("split", "report")):
+        for task in tasks:
+            kept = ledger.case(task.name, inputs[task.name], recipe)
+            if kept is not None and _still_there(order, kept):
+                results[task.name] = kept
+    todo = [task for task in tasks if task.name not in results]
+    listen(Step("cases", len(results), len(tasks)))
+    # Large cases first: the last worker to finish then waits the least.
+    todo.sort(key=lambda t: (-_weight(t.candidate), t.name))
+    pool: WorkerPool[CaseTask, CaseResult] = WorkerPool(
+        casework.work, _worker_count(order, len(todo)), order.study.run.timeout_s
+    )
+    for task, answer in pool.run(todo):
+        result = casework.lost_result(task, answer) if isinstance(answer, Lost) else answer
+        if not isinstance(answer, Lost):
+            ledger.keep_case(result, inputs[task.name], recipe)
+        results[task.name] = result
+        listen(Step("cases", len(results), len(tasks), task.name))
+    return tuple(results[name] for name in sorted(results)), len(todo)
+
+
+def _tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
+    last = order.stop if order.stop in CASE_STAGES else "pack"
+    recipe = case_recipe(order.study)
+    return [
+        CaseTask(
+            candidate=candidate,
+            name=names.cases[candidate.case.id],
+            patient=names.patient_of(candidate.case),
+            study=order.study,
+            recipe=recipe,
+            through=last,
+            cohort=order.cohort,
+            private=order.private,
+        )
+        for candidate in scanned.candidates
+    ]
+
+
+def _inputs(task: CaseTask) -> str:
+    """A fingerprint of everything that went into a case: what is known of it, and its files."""
+    case = task.candidate.case
+    masks = [part.path for reading in case.readings for part in reading.parts]
+    facts = msgspec.json.encode((__version__, task.patient, task.candidate))
+    digest = hashlib.sha256(facts)
+    digest.update(fingerprint([*case.image.paths, *masks]).encode())
+    return digest.hexdigest()
+
+
+def _still_there(order: Order, result: CaseResult) -> bool:
+    """True when the files that a kept result speaks of are where it says."""
+    shard = result.shard
+    if shard is not None:
+        path = order.cohort / shard.name
+        if not path.is_file() or path.stat().st_size != shard.size:
+            return False
+    return not result.picture or (order.private / PICTURES / result.picture).is_file()
+
+
+def _weight(candidate: Candidate) -> int:
+    geometry = candidate.case.image.geometry
+    return 0 if geometry is None else geometry.size[0] * geometry.size[1] * geometry.size[2]
+
+
+def _worker_count(order: Order, tasks: int) -> int:
+    wanted = order.workers or order.study.run.workers or os.cpu_count() or 1
+    return max(1, min(wanted, tasks))
+
+
+def _split(
+    study: Study,
+    results: Sequence[CaseResult],
+    scanned: Scanned,
+    names: Names,
+    key: SiteKey,
+) -> tuple[tuple[CaseResult, ...], SplitPlan, tuple[Finding, ...]]:
+    """Place the included cases; suspected leaks become findings of their cases."""
+    links = {names.cases[c.case.id]: _links(c, key) for c in scanned.candidates}
+    members = [_member(r, links[r.id]) for r in results if r.included]
+    suspected = judged(leaks(members), study.screen.severity)
+    told = tuple(
+        msgspec.structs.replace(
+            r, findings=r.findings + tuple(f for f in suspected if f.item == r.id)
+        )
+        for r in results
+    )
+    members = [_member(r, links[r.id]) for r in told if r.included]
+    plan, findings = split(members, study.split, study.seed)
+    return told, plan, judged(findings, study.screen.severity)
+
+
+def _member(result: CaseResult, links: tuple[str, ...]) -> Member:
+    voxels = result.targets.voxels if result.targets else {}
+    present = frozenset(label for label, count in voxels.items() if count)
+    return Member(result.id, result.patient, result.center, present, result.pixel_hash, links)
+
+
+def _links(candidate: Candidate, key: SiteKey) -> tuple[str, ...]:
+    """UIDs that tie cases together, made unreadable; none where an id identifies nobody."""
+    links = candidate.case.links
+    uids = (links.study_uid, links.frame_of_reference_uid)
+    return tuple(key.pseudonym("uid", uid) for uid in uids if uid)
+
+
+def _digest(
+    study: Study, results: Sequence[CaseResult], plan: SplitPlan, sources: Sequence[Finding]
+) -> bytes:
+    parts: Any = (__version__, config_hash(study), results, plan, sources)
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest().encode()
