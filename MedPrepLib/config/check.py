@@ -84,11 +84,25 @@ def _check_number(
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         yield f"{path}: {_shown(value)} is not a {'whole ' if whole else ''}number{_note(about)}"
         return
-    low, high = kind.ge, kind.le
-    # The comparison is written so that NaN fails it.
-    if not ((low is None or value >= low) and (high is None or value <= high)):
-        span = f"{_bound(low)}..{_bound(high)}"
-        yield f"{path}: {_shown(value)} is outside {span}{_note(about)}"
+    # The comparisons are written so that NaN fails them.
+    inside = (
+        (kind.ge is None or value >= kind.ge)
+        and (kind.gt is None or value > kind.gt)
+        and (kind.le is None or value <= kind.le)
+        and (kind.lt is None or value < kind.lt)
+    )
+    if not inside:
+        yield f"{path}: {_shown(value)} is outside {span_of(kind)}{_note(about)}"
+
+
+def span_of(kind: mi.IntType | mi.FloatType) -> str:
+    """The range of a number in words: ``0.1..20``; ``>`` and ``<`` mark ends that do not belong.
+
+    Empty when the number has no limits.
+    """
+    low = _bound(kind.ge) or (f">{_bound(kind.gt)}" if kind.gt is not None else "")
+    high = _bound(kind.le) or (f"<{_bound(kind.lt)}" if kind.lt is not None else "")
+    return f"{low}..{high}" if low or high else ""
 
 
 def _check_text(value: Any, kind: mi.StrType, path: str, about: str) -> Iterator[str]:

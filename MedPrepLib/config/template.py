@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as mi
 
+from MedPrepLib.config.check import span_of
 from MedPrepLib.config.settings import Study
 
 _LEADING = ("name", "sources", "labels")
@@ -56,8 +57,8 @@ def _setting(field: mi.Field) -> Iterator[str]:
     while isinstance(kind, mi.Metadata):
         about = (kind.extra_json_schema or {}).get("description", about)
         kind = kind.type
-    if isinstance(kind, mi.IntType | mi.FloatType) and (kind.ge is not None or kind.le is not None):
-        span = f"{_text(kind.ge)}..{_text(kind.le)}"
+    if isinstance(kind, mi.IntType | mi.FloatType):
+        span = span_of(kind)
     if isinstance(kind, mi.LiteralType):
         span = " | ".join(str(value) for value in kind.values)
     note = "; ".join(part for part in (about, span) if part)
@@ -72,10 +73,6 @@ def _default(field: mi.Field) -> Any:
         factory = field.default_factory
         value = factory() if callable(factory) else ""
     return msgspec.to_builtins(value)
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:g}" if abs(value) < 1e6 else str(value)
 
 
 def _toml(value: Any) -> str:

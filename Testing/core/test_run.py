@@ -204,6 +204,8 @@ def test_an_interrupted_run_ends_quickly_and_goes_on_later(sample, tmp_path) -> 
     out = tmp_path / "c"
     command = [sys.executable, "-m", "MedPrepLib", "run", str(sample / "study.toml")]
     command += ["--out", str(out), "--progress", "json", "--workers", "1"]
+    # Started in the background of a shell, the tests inherit an ignored SIGINT.
+    command = ["env", "--default-signal=INT", *command]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
