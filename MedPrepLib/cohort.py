@@ -100,6 +100,27 @@ class MaskReading(msgspec.Struct, frozen=True):
     parts: tuple[MaskPart, ...]
 
 
+class ReadingFile(msgspec.Struct, frozen=True):
+    """One file of boxes or slice labels; ``label``: everything in it means this label."""
+
+    path: str
+    label: str | None = None
+
+
+class BoxReading(msgspec.Struct, frozen=True):
+    """One rater's boxes on one image: 3D Slicer markups files (.mrk.json) with ROIs."""
+
+    rater: str
+    files: tuple[ReadingFile, ...]
+
+
+class SliceReading(msgspec.Struct, frozen=True):
+    """One rater's labels per slice of one image: tables (.slices.csv) with label, start, stop."""
+
+    rater: str
+    files: tuple[ReadingFile, ...]
+
+
 class Case(msgspec.Struct, frozen=True):
     """One image, whom it shows, and what every rater drew on it.
 
@@ -112,3 +133,5 @@ class Case(msgspec.Struct, frozen=True):
     image: ImageSource
     readings: tuple[MaskReading, ...] = ()
     links: Links = Links()
+    boxes: tuple[BoxReading, ...] = ()
+    slices: tuple[SliceReading, ...] = ()

@@ -219,6 +219,8 @@ def _inputs(task: CaseTask) -> str:
     """A fingerprint of everything that went into a case: what is known of it, and its files."""
     case = task.candidate.case
     masks = [part.path for reading in case.readings for part in reading.parts]
+    masks += [file.path for boxes in case.boxes for file in boxes.files]
+    masks += [file.path for slices in case.slices for file in slices.files]
     facts = msgspec.json.encode((__version__, task.patient, task.candidate))
     digest = hashlib.sha256(facts)
     digest.update(fingerprint([*case.image.paths, *masks]).encode())

@@ -15,10 +15,10 @@ from MedPrepLib.config.settings import DicomSource, Screen
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding
 from MedPrepLib.scan.folders import candidate
-from MedPrepLib.scan.found import Candidate
+from MedPrepLib.scan.found import Candidate, Drawn
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import annotation_readings, found_volume
-from MedPrepLib.scan.readings import masks_in
+from MedPrepLib.scan.readings import drawn_in
 from MedPrepLib.scan.walk import files_below, image_suffix
 
 
@@ -38,11 +38,12 @@ def scan_dicom_tree(
     yield from describe_objects(groups, source.path)
     images = [g for g in groups if g.kind == "image"]
     for group, item in zip(images, _names(images, root), strict=True):
-        attached = _attached(group, groups, images)
-        own = _mask_folder(masks, group, item, source)
-        found = found_volume(group, item, screen)
+        drawn = _drawn(masks, group, item, source)
+        found = msgspec.structs.replace(
+            found_volume(group, item, screen), annotations=_attached(group, groups, images)
+        )
         person = msgspec.structs.replace(found.patient, center=source.center)
-        yield candidate(item, person, found, own + attached, source.modality)
+        yield candidate(item, person, found, drawn, source.modality)
     if others:
         files = sum(1 for path in others if image_suffix(path))
         message = (
@@ -87,13 +88,9 @@ def _attached(
     return annotation_readings(mine)
 
 
-def _mask_folder(
-    masks: Path | None, group: SeriesGroup, item: str, source: DicomSource
-) -> tuple[MaskReading, ...]:
+def _drawn(masks: Path | None, group: SeriesGroup, item: str, source: DicomSource) -> Drawn:
+    """What lies in the mask folder of a case, called by its name or its SeriesInstanceUID."""
     if masks is None:
-        return ()
-    for name in (item, group.series_uid):
-        found = masks_in(masks / name, source.annotations)
-        if found:
-            return found
-    return ()
+        return Drawn()
+    named = drawn_in(masks / item, source.annotations)
+    return named if named != Drawn() else drawn_in(masks / group.series_uid, source.annotations)

@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 
 from MedPrepLib import catalog
-from MedPrepLib.cohort import Case, MaskReading, Patient
+from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.config.settings import FolderSource, NnunetSource, Screen
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
-from MedPrepLib.scan.found import Candidate, ImageFound
+from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import find_image
-from MedPrepLib.scan.readings import masks_in, readings_from
+from MedPrepLib.scan.readings import drawn_in, readings_from
 from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, stem
 
 MASK_FOLDER = "masks"
@@ -40,9 +40,9 @@ def _case_in(folder: Path, source: FolderSource, reader: HeaderReader, screen: S
     center, patient = folder.parts[-3:-1]
     item = f"{center}/{patient}/{folder.name}"
     image = find_image(_image_path(folder), item, reader, screen)
-    masks = masks_in(folder / MASK_FOLDER, source.annotations)
+    drawn = drawn_in(folder / MASK_FOLDER, source.annotations)
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
-    return candidate(item, person, image, masks + image.annotations, source.modality)
+    return candidate(item, person, image, drawn, source.modality)
 
 
 def _image_path(folder: Path) -> Path:
@@ -78,7 +78,8 @@ def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Findin
             for reading in readings_from(pairs, source.annotations)
         )
         image = find_image(Path(path), case_id, HeaderReader(None, ()), Screen())
-        yield candidate(case_id, Patient(case_id, source.center), image, readings, source.modality)
+        patient = Patient(case_id, source.center)
+        yield candidate(case_id, patient, image, Drawn(readings), source.modality)
 
 
 def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
@@ -93,17 +94,25 @@ def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
 
 
 def candidate(
-    item: str,
-    patient: Patient,
-    image: ImageFound,
-    readings: tuple[MaskReading, ...],
-    modality: str,
+    item: str, patient: Patient, image: ImageFound, drawn: Drawn, modality: str
 ) -> Candidate:
-    """A candidate from its parts; ``modality`` stands in where the header has none."""
+    """A candidate from its parts; ``modality`` stands in where the header has none.
+
+    Segmentation objects that lay beside the image are readings, too.
+    """
     scan = image.scan
     if not scan.modality and modality:
         scan = msgspec.structs.replace(scan, modality=modality)
-    case = Case(item, patient, scan, image.source, readings, image.links)
+    case = Case(
+        id=item,
+        patient=patient,
+        scan=scan,
+        image=image.source,
+        readings=drawn.masks + image.annotations,
+        links=image.links,
+        boxes=drawn.boxes,
+        slices=drawn.slices,
+    )
     findings = tuple(f.about(item) for f in image.findings)
     if not image.source.paths and not findings:
         findings = (catalog.FILE_MISSING.at(item, "the case has no image"),)

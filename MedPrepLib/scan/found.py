@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from MedPrepLib.cohort import Case, ImageSource, Links, MaskReading, Patient, Scan
+from MedPrepLib.cohort import (
+    BoxReading,
+    Case,
+    ImageSource,
+    Links,
+    MaskReading,
+    Patient,
+    Scan,
+    SliceReading,
+)
 from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.findings import Finding
 
@@ -18,6 +27,14 @@ class Candidate(msgspec.Struct, frozen=True):
     case: Case
     slices: tuple[SliceHeader, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """Everything that raters drew or noted on one image, of all three kinds."""
+
+    masks: tuple[MaskReading, ...] = ()
+    boxes: tuple[BoxReading, ...] = ()
+    slices: tuple[SliceReading, ...] = ()
 
 
 class ImageFound(msgspec.Struct, frozen=True):

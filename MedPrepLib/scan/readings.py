@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from MedPrepLib.cohort import MaskPart, MaskReading
+from MedPrepLib.cohort import BoxReading, MaskPart, MaskReading, ReadingFile, SliceReading
 from MedPrepLib.config.settings import Annotation
+from MedPrepLib.scan.found import Drawn
 from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, stem
 
 
@@ -29,14 +30,47 @@ def readings_from(
     return tuple(MaskReading(rater, tuple(parts[rater])) for rater in sorted(parts))
 
 
-def masks_in(folder: Path, annotations: Mapping[str, Annotation]) -> tuple[MaskReading, ...]:
-    """The readings of a mask folder.
+BOXES = ".mrk.json"
+SLICES = ".slices.csv"
+
+
+def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
+    """Everything in a folder of readings; nothing when there is no such folder.
 
     ``<rater>.nii.gz`` (or another format, or a DICOM SEG / RTSTRUCT as .dcm) holds all labels of
-    a rater; ``<rater>/<label>.nii.gz`` holds one label each.
+    a rater; ``<rater>/<label>.nii.gz`` holds one label each; ``<rater>.mrk.json`` holds boxes
+    (3D Slicer markups), ``<rater>.slices.csv`` labels per slice.
     """
     if not folder.is_dir():
-        return ()
+        return Drawn()
+    return Drawn(
+        masks=_masks_in(folder, annotations),
+        boxes=tuple(
+            BoxReading(rater, files)
+            for rater, files in _reading_files(folder, BOXES, annotations).items()
+        ),
+        slices=tuple(
+            SliceReading(rater, files)
+            for rater, files in _reading_files(folder, SLICES, annotations).items()
+        ),
+    )
+
+
+def _reading_files(
+    folder: Path, suffix: str, annotations: Mapping[str, Annotation]
+) -> dict[str, tuple[ReadingFile, ...]]:
+    """The files with this ending, by rater; the annotation rules say whose they are."""
+    found: dict[str, list[ReadingFile]] = defaultdict(list)
+    for path in files_in(folder):
+        if path.lower().endswith(suffix):
+            name = Path(path).name[: -len(suffix)]
+            rule = annotations.get(name, Annotation())
+            if not rule.ignore:
+                found[rule.rater or name].append(ReadingFile(path, rule.label or None))
+    return {rater: tuple(found[rater]) for rater in sorted(found)}
+
+
+def _masks_in(folder: Path, annotations: Mapping[str, Annotation]) -> tuple[MaskReading, ...]:
     whole = [(stem(path), path) for path in files_in(folder) if _may_be_mask(path)]
     readings = {reading.rater: reading for reading in readings_from(whole, annotations)}
     for sub in folders_in(folder):

@@ -53,6 +53,18 @@ def test_folders_give_center_patient_case_and_raters(tmp_path) -> None:
     assert case.readings[0].parts[0].label is None
 
 
+def test_boxes_and_slice_labels_are_readings_of_their_own_kind(tmp_path) -> None:
+    nifti(tmp_path / "raw/n/p/c/image.nii.gz")
+    masks = tmp_path / "raw/n/p/c/masks"
+    nifti(masks / "ana.nii.gz")
+    (masks / "ben.mrk.json").write_text("{}")
+    (masks / "ben.slices.csv").write_text("label,start,stop\n")
+    (one,) = found(tmp_path, 'kind = "folders"\npath = "raw"').candidates
+    assert [r.rater for r in one.case.readings] == ["ana"]
+    assert [r.rater for r in one.case.boxes] == ["ben"]
+    assert [r.rater for r in one.case.slices] == ["ben"]
+
+
 def test_a_case_folder_with_two_images_is_a_question(tmp_path) -> None:
     for name in ("a", "b"):
         nifti(tmp_path / f"raw/north/p1/c1/{name}.nii.gz")
