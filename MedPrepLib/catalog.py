@@ -357,6 +357,26 @@ LESION_LOST = _review(
     "A component vanished when the mask was moved to the image grid.",
     "Annotate on the image grid, or export the mask at full resolution.",
 )
+READING_UNREADABLE = _reject(
+    "READING_UNREADABLE",
+    "A file of boxes or slice labels cannot be read.",
+    "Save the markups again from 3D Slicer, or correct the table; the message says where.",
+)
+BOX_OUTSIDE = _review(
+    "BOX_OUTSIDE",
+    "A box lies wholly or partly outside the image; what is outside was left out.",
+    "Check that the box was drawn on this image.",
+)
+BOX_EMPTY = _review(
+    "BOX_EMPTY",
+    "A box has no volume; it was left out.",
+    "Draw the box again, or delete it.",
+)
+SLICES_OUTSIDE = _review(
+    "SLICES_OUTSIDE",
+    "Slice labels name slices that the image does not have; these were left out.",
+    "Check that the slices were labeled on this image and are counted from 0.",
+)
 
 # --- agree and consensus ----------------------------------------------------------------------
 LOW_AGREEMENT = _review(

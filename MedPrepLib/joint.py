@@ -111,7 +111,7 @@ def differing_words(words: Sequence[WordArray]) -> Iterator[tuple[CountArray, li
         found = _differing(first[start:stop], [other[start:stop] for other in others])
         end = filled + found.size
         for word, buffer in zip(words, buffers, strict=True):
-            np.take(word[start:stop], found, out=buffer[filled:end], mode="clip")
+            word[start:stop].take(found, out=buffer[filled:end], mode="clip")
         np.add(found, start, out=positions[filled:end])
         filled = end
         if filled >= _BATCH_WORDS:
@@ -130,7 +130,7 @@ def _differing(first: WordArray, others: Sequence[WordArray]) -> CountArray:
 
 def _agreed(labels: LabelArray, parts: Sequence[JointCounts], maps: int) -> JointCounts:
     """The voxels of equal words: those of the first map that no part has counted."""
-    counts = _histogram(labels)
+    counts = voxels_per_value(labels)
     for part in parts:
         first = part.tuples[:, 0]
         seen = np.bincount(first, weights=part.counts, minlength=counts.size)
@@ -140,7 +140,7 @@ def _agreed(labels: LabelArray, parts: Sequence[JointCounts], maps: int) -> Join
     return JointCounts(tuples, counts[values])
 
 
-def _histogram(labels: LabelArray) -> CountArray:
+def voxels_per_value(labels: LabelArray) -> CountArray:
     """Voxels per value (index) of one flat map whose size is a whole number of words."""
     words = labels.view(np.uint64)
     per_word = 8 // labels.itemsize

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from MedPrepLib.agree import agree, judge
+from MedPrepLib.agree import agree, details, judge
 from MedPrepLib.align import compare_grids, to_grid
 from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.config.load import load_study
@@ -54,9 +54,9 @@ def check_alignment(
 
 
 def compare_masks(
-    masks: Sequence[Path], study: Path | None = None, threshold: float = 0.7
+    masks: Sequence[Path], study: Path | None = None, settings: Agree | None = None
 ) -> tuple[Agreement, tuple[Finding, ...]]:
-    """Pairwise Dice of several raters' masks, each brought to the grid of the first.
+    """How far several raters' masks agree, and why not, each brought to the grid of the first.
 
     ``study`` names a study file whose labels count; without it structures are matched by their
     names (or numbers, for files without names).
@@ -64,8 +64,10 @@ def compare_masks(
     names = distinct_names(masks)
     first = read_any_mask(masks[0], None)
     schema = load_study(study).schema() if study else _common_schema(masks, first.geometry)
+    settings = settings or Agree()
     findings: list[Finding] = []
     aligned: dict[str, Segmentation] = {}
+    verdicts: dict[str, GridVerdict] = {}
     for name, path in zip(names, masks, strict=True):
         reading = MaskReading(name, (MaskPart(str(path)),))
         loaded = load_reading(reading, first.geometry, schema, name)
@@ -75,13 +77,15 @@ def compare_masks(
             verdict = compare_grids(first.geometry, part.geometry, Align())
             moved = to_grid(part, first.geometry, verdict, Align(), name)
             own += moved.findings
+            verdicts[name] = verdict
             parts.append(moved.segmentation)
         findings += own
         if parts and not rejects(own):
             aligned[name] = merge(parts, name).segmentation
     agreement = agree(aligned, schema.names)
-    low = judge(agreement, Agree(threshold=threshold), "comparison")
-    return agreement, (*findings, *low)
+    if len(aligned) > 1:
+        agreement = details(aligned, agreement, settings, verdicts)
+    return agreement, (*findings, *judge(agreement, settings, "comparison"))
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -18,9 +18,9 @@ from MedPrepLib.results import Box, SliceRange, Targets
 def derive(label_map: VoxelArray, geometry: Geometry, schema: LabelSchema) -> Targets:
     """Voxels, boxes per 26-connected component, and slice ranges of every label of the schema.
 
-    ``label_map`` (k, j, i) holds the schema's values; others are ignored. Boxes and ranges come in
-    order of label value, boxes of one label in scan order of their first voxel. Raises
-    GeometryError when the array does not fit the geometry.
+    ``label_map`` (k, j, i) holds the schema's values; others (undecided voxels) are ignored. Boxes
+    and ranges come in order of label value, boxes of one label in scan order of their first voxel.
+    Raises GeometryError when the array does not fit the geometry.
     """
     if label_map.shape != geometry.shape:
         raise GeometryError(

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,10 @@ from MedPrepLib.segmentation import Segmentation
 
 ONE_GRID_MM = 1e-3
 """Corner distance up to which readings count as lying on one grid, mm."""
+
+REPEAT_MARK = "@"
+"""Sets off the number of a repeated reading: "ana@2" is the second reading of "ana". Only digits
+may follow, so that e-mail addresses stay names."""
 
 SIMILAR_VOLUME = 1.25
 """Volumes within this factor of each other are called similar in messages."""
@@ -43,7 +47,8 @@ def agree(readings: Mapping[str, Segmentation], labels: Sequence[str]) -> Agreem
 
     ``readings`` (rater to reading) must lie on one grid and carry the schema's names; the numbers
     inside the files may differ. Every label is measured alone, overlapping segments exactly.
-    Raters are sorted by name, so the result does not depend on their order. Raises GeometryError
+    Raters are sorted by name, so the result does not depend on their order. Pairs of readings by
+    one person (see :func:`pairs_kind`) are listed, but summed up apart. Raises GeometryError
     when the grids differ.
     """
     raters = tuple(sorted(readings))
@@ -81,8 +86,11 @@ def judge(agreement: Agreement, settings: Agree, item: str) -> tuple[Finding, ..
     """LOW_AGREEMENT for every label whose value is below the threshold, with its cause if simple.
 
     The value is that of the rule (worst pair or mean of the pairs), compared unrounded: exactly
-    the threshold passes. Labels without a defined value are not judged.
+    the threshold passes. Labels without a defined value are not judged. Under the rule
+    "consensus" nothing is judged here (versus.judge_against does).
     """
+    if settings.rule == "consensus":
+        return ()
     rows = {(p.label, p.rater_a, p.rater_b): p for p in agreement.pairs}
     found = []
     for label in agreement.labels:
@@ -92,6 +100,17 @@ def judge(agreement: Agreement, settings: Agree, item: str) -> tuple[Finding, ..
         worst = rows[(label.label, *label.worst_pair)]
         found.append(LOW_AGREEMENT.at(item, _sentence(label, worst, settings)))
     return tuple(found)
+
+
+def person(rater: str) -> str:
+    """Who a rater is: the name without REPEAT_MARK and the number of a repeated reading."""
+    name, mark, number = rater.rpartition(REPEAT_MARK)
+    return name if mark and name and number.isdecimal() else rater
+
+
+def pairs_kind(rater_a: str, rater_b: str) -> Literal["inter", "intra"]:
+    """Whether two readings are by different persons or by one (intra-rater repeats)."""
+    return "intra" if person(rater_a) == person(rater_b) else "inter"
 
 
 def require_one_grid(readings: Mapping[str, Segmentation]) -> None:
@@ -201,8 +220,12 @@ def _dice(ours: int, theirs: int, common: int) -> float | None:
     return 2 * common / (ours + theirs) if ours + theirs else None
 
 
-def _summary(label: str, rows: Sequence[PairAgreement]) -> LabelAgreement:
+def _summary(label: str, every: Sequence[PairAgreement]) -> LabelAgreement:
+    kinds = [pairs_kind(row.rater_a, row.rater_b) for row in every]
+    rows = [row for row, kind in zip(every, kinds, strict=True) if kind == "inter"]
+    again = [row for row, kind in zip(every, kinds, strict=True) if kind == "intra"]
     defined = [row for row in rows if row.dice is not None]
+    repeated = [row for row in again if row.dice is not None]
     worst = min(defined, key=lambda row: row.dice or 0.0, default=None)
     return LabelAgreement(
         label=label,
@@ -212,6 +235,9 @@ def _summary(label: str, rows: Sequence[PairAgreement]) -> LabelAgreement:
         pairs_defined=len(defined),
         pairs_both_empty=sum(row.outcome == "both empty" for row in rows),
         pairs_not_annotated=sum(row.outcome == "not annotated" for row in rows),
+        intra_mean_dice=_mean(repeated),
+        intra_worst_dice=min((row.dice or 0.0 for row in repeated), default=None),
+        intra_pairs_defined=len(repeated),
     )
 
 

@@ -8,34 +8,28 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from MedPrepLib.agree.crops import Crop, crop
 from MedPrepLib.catalog import MASK_SHIFTED
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import Geometry, Index
-from MedPrepLib.regions import extent
 from MedPrepLib.results import Agreement, PairAgreement
-from MedPrepLib.segmentation import BoolArray, Segmentation
+from MedPrepLib.segmentation import Segmentation
 
 REPAIRED_DICE = 0.9
 """Dice that a shift must reach to be reported: raters who drew the same structure."""
 LONGEST_SHIFT = 10
 """Voxels per axis; more is another place, not a displaced mask."""
+ENOUGH_RUNS = 2000
+"""Rows of a mask that show well enough which way to climb."""
 SMALLEST_MASK = 8
 """Voxels; smaller masks fit each other anywhere."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Crop:
-    """The box of one mask: its voxels, the (k, j, i) of its first corner, its centroid."""
-
-    voxels: BoolArray
-    corner: tuple[int, int, int]
-    centroid: tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +53,10 @@ def find_shifts(
     for label in dict.fromkeys(pair.label for pair in agreement.pairs):
         flagged = [p for p in agreement.pairs if p.label == label and _worth_trying(p, settings)]
         crops = {
-            rater: _crop(readings[rater].mask(label))
+            rater: crop(readings[rater], label)
             for rater in sorted({r for p in flagged for r in (p.rater_a, p.rater_b)})
         }
-        tried = [_best_shift(p, crops[p.rater_a], crops[p.rater_b]) for p in flagged]
+        tried = [_repair(pair, crops) for pair in flagged]
         repaired = [s for s in tried if s.dice >= REPAIRED_DICE and any(s.shift)]
         if repaired:
             geometry = readings[repaired[0].pair.rater_a].geometry
@@ -79,54 +73,41 @@ def _worth_trying(pair: PairAgreement, settings: Agree) -> bool:
     return small >= SMALLEST_MASK and 2 * small / (small + large) >= REPAIRED_DICE
 
 
-def _crop(mask: BoolArray) -> _Crop:
-    where = extent(mask.view(np.uint8))
-    voxels = mask[where]
-    k, j, i = (s.start for s in where)
-    centers = [
-        float(np.average(np.arange(n), weights=voxels.sum(axis=_others(axis))))
-        for axis, n in enumerate(voxels.shape)
-    ]
-    return _Crop(voxels, (k, j, i), (k + centers[0], j + centers[1], i + centers[2]))
+def _repair(pair: PairAgreement, crops: Mapping[str, Crop]) -> _Shifted:
+    return _Shifted(pair, *best_shift(crops[pair.rater_a], crops[pair.rater_b], LONGEST_SHIFT))
 
 
-def _others(axis: int) -> tuple[int, ...]:
-    return tuple(a for a in range(3) if a != axis)
+def best_shift(fixed: Crop, moving: Crop, longest: float) -> tuple[Index, float]:
+    """The shift of ``moving``, (k, j, i) voxels, with the largest overlap, and the Dice it gives.
+
+    Climbs from the distance of the centroids, first on a part of the rows, then on all of them;
+    0.0 if that distance is more than ``longest`` voxels along an axis. Neither crop may be empty.
+    """
+    start = _index(round(a - b) for a, b in zip(fixed.centroid, moving.centroid, strict=True))
+    if max(abs(s) for s in start) > longest:
+        return start, 0.0
+    some = moving.runs.every(-(-moving.runs.start.size // ENOUGH_RUNS))
+    start, _ = _climb(partial(fixed.common_after, moving, some), start, longest)
+    best, most = _climb(partial(fixed.common_after, moving, moving.runs), start, longest)
+    return best, 2 * most / (fixed.count + moving.count)
 
 
-def _best_shift(pair: PairAgreement, fixed: _Crop, moving: _Crop) -> _Shifted:
-    """Climb from the distance of the centroids to the shift with the largest overlap."""
-    center = _index(round(a - b) for a, b in zip(fixed.centroid, moving.centroid, strict=True))
-    if max(abs(s) for s in center) > LONGEST_SHIFT:
-        return _Shifted(pair, center, 0.0)
-    best, most = center, _common(fixed, moving, center)
+def _climb(common: Callable[[Index], int], start: Index, longest: float) -> tuple[Index, int]:
+    """The shift near ``start`` that none of its neighbors beats, and what it has in common."""
+    known = {start: common(start)}
+    best = start
     while True:
-        around = [_index(a + b for a, b in zip(best, s, strict=True)) for s in _STEPS]
-        around = [s for s in around if max(map(abs, s)) <= LONGEST_SHIFT]
-        counts = {s: _common(fixed, moving, s) for s in around}
-        candidate = max(counts, key=lambda s: counts[s])
-        if counts[candidate] <= most:
-            break
-        best, most = candidate, counts[candidate]
-    return _Shifted(pair, best, 2 * most / (pair.voxels_a + pair.voxels_b))
+        for step in _STEPS:
+            shift = _index(a + b for a, b in zip(best, step, strict=True))
+            if shift not in known and max(map(abs, shift)) <= longest:
+                known[shift] = common(shift)
+        candidate = max(known, key=lambda s: known[s])
+        if known[candidate] <= known[best]:
+            return best, known[best]
+        best = candidate
 
 
 _STEPS = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
-
-
-def _common(fixed: _Crop, moving: _Crop, shift: Index) -> int:
-    """Voxels that ``fixed`` shares with ``moving`` after it was moved by ``shift``."""
-    ours, theirs = [], []
-    corners = zip(fixed.corner, moving.corner, shift, strict=True)
-    sizes = zip(fixed.voxels.shape, moving.voxels.shape, strict=True)
-    for (a, b, s), (n, m) in zip(corners, sizes, strict=True):
-        offset = b + s - a
-        start, stop = max(0, offset), min(n, offset + m)
-        if start >= stop:
-            return 0
-        ours.append(slice(start, stop))
-        theirs.append(slice(start - offset, stop - offset))
-    return int(np.count_nonzero(fixed.voxels[tuple(ours)] & moving.voxels[tuple(theirs)]))
 
 
 def _sentences(repaired: Sequence[_Shifted], settings: Agree, geometry: Geometry) -> list[str]:

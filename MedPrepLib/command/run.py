@@ -75,7 +75,7 @@ def run(
     from MedPrepLib.pipeline import run as run_study
 
     text = study.read_text(encoding="utf-8")
-    settings = parse_study(text, study.name)
+    settings = parse_study(text, study.name, study.parent)
     order = Order(
         study=settings,
         text=text,

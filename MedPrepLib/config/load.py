@@ -13,9 +13,9 @@ import msgspec
 
 from MedPrepLib.catalog import all_kinds, find_kind
 from MedPrepLib.config.check import problems_in
-from MedPrepLib.config.settings import Annotation, Study
+from MedPrepLib.config.settings import Annotation, LabelSection, Study, TerminologyCode
 from MedPrepLib.errors import ConfigError, LabelError
-from MedPrepLib.labels import LabelSchema
+from MedPrepLib.labels import Label, LabelSchema
 
 
 def load_study(path: Path | str) -> Study:
@@ -24,11 +24,16 @@ def load_study(path: Path | str) -> Study:
     Raises ConfigError, listing every fault with the path of the setting, its value and its
     range; FileNotFoundError when there is no such file.
     """
-    return parse_study(Path(path).read_text(encoding="utf-8"), source=Path(path).name)
+    file = Path(path)
+    return parse_study(file.read_text(encoding="utf-8"), file.name, file.parent)
 
 
-def parse_study(text: str, source: str = "study file") -> Study:
-    """The settings that TOML ``text`` describes; ConfigError as for :func:`load_study`."""
+def parse_study(text: str, source: str = "study file", base: Path | None = None) -> Study:
+    """The settings that TOML ``text`` describes; ConfigError as for :func:`load_study`.
+
+    ``base`` is the folder that ``labels_file`` is relative to. Labels of that file become those
+    of the study, so that everything made of it holds them.
+    """
     try:
         tree: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -37,6 +42,10 @@ def parse_study(text: str, source: str = "study file") -> Study:
     if problems:
         raise ConfigError(problems, source)
     study = msgspec.convert(tree, Study)
+    if study.labels_file and study.labels:
+        raise ConfigError(["$.labels_file: give either this or [labels], not both"], source)
+    if study.labels_file:
+        study = _with_labels_of(base or Path(), study)
     problems = list(_contradictions(study))
     if problems:
         raise ConfigError(problems, source)
@@ -45,6 +54,9 @@ def parse_study(text: str, source: str = "study file") -> Study:
 
 def _contradictions(study: Study) -> Iterator[str]:
     """Faults that only show when several settings are seen together."""
+    if not study.labels:
+        yield "$.labels: missing, but required (or name a labels_file)"
+        return
     try:
         schema = study.schema()
     except LabelError as error:
@@ -65,6 +77,30 @@ def _contradictions(study: Study) -> Iterator[str]:
         for name, annotation in source.annotations.items():
             where = f"$.sources[{index}].annotations.{name}"
             yield from _annotation_problems(annotation, where, schema)
+
+
+def _with_labels_of(base: Path, study: Study) -> Study:
+    """The study with the labels of its color table; ConfigError when that cannot be read."""
+    from MedPrepLib.colortable import read_color_table
+
+    path = base / study.labels_file
+    if not path.is_file():
+        raise ConfigError([f"$.labels_file: {study.labels_file!r} does not exist"])
+    labels = {label.name: _section(label) for label in read_color_table(path)}
+    return msgspec.structs.replace(study, labels=labels)
+
+
+def _section(label: Label) -> LabelSection:
+    code = label.terminology
+    return LabelSection(
+        value=label.value,
+        color=label.color,
+        aliases=label.aliases,
+        partner=label.partner or "",
+        terminology=TerminologyCode(scheme=code.scheme, value=code.value, meaning=code.meaning)
+        if code
+        else None,
+    )
 
 
 def _annotation_problems(annotation: Annotation, where: str, schema: LabelSchema) -> Iterator[str]:

@@ -190,21 +190,53 @@ class Agree(Section, frozen=True):
 
     threshold: Annotated[float, Meta(ge=0, le=1, description="Dice below this is reviewed")] = 0.7
     rule: Annotated[
-        Literal["worst_pair", "mean_pair"], Meta(description="which value the threshold judges")
+        Literal["worst_pair", "mean_pair", "consensus"],
+        Meta(description="which value the threshold judges; consensus: every rater against it"),
     ] = "worst_pair"
+    surfaces: Annotated[bool, Meta(description="measure distances between surfaces, too")] = True
+    tolerance_mm: Annotated[
+        float, Meta(gt=0, le=50, description="surfaces within this are equal (surface Dice), mm")
+    ] = 1.0
+    lesion_iou: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="two components are one lesion above this intersection over union; "
+            "0: any common voxel",
+        ),
+    ] = 0.1
+    box_iou: Annotated[
+        float,
+        Meta(gt=0, le=1, description="boxes are one thing from this intersection over union on"),
+    ] = 0.5
 
 
 class Consensus(Section, frozen=True):
     """How several readings become one."""
 
-    method: Literal["majority"] = "majority"
+    method: Annotated[
+        Literal["majority", "staple"],
+        Meta(description="a vote, or raters weighted by their estimated performance"),
+    ] = "majority"
     ties: Annotated[
         str,
         Meta(
-            pattern=r"^(background|foreground|rater:.+)$",
-            description="background, foreground (the tied label), or rater:<name>",
+            pattern=r"^(background|foreground|undecided|rater:.+)$",
+            description="background, foreground (the tied label), undecided (a value that "
+            "training ignores), or rater:<name>",
         ),
     ] = "background"
+    confidence_weight: Annotated[
+        float,
+        Meta(gt=0, le=10, description="STAPLE: factor on the prior, the mean drawn fraction"),
+    ] = 1.0
+    max_iterations: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="STAPLE: rounds before it is called unconverged")
+    ] = 10_000
+    box_quorum: Annotated[
+        int, Meta(ge=0, le=1000, description="raters who must draw a box; 0: more than half")
+    ] = 0
 
 
 class Split(Section, frozen=True):
@@ -261,7 +293,10 @@ class Study(Section, frozen=True):
 
     name: Name
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
-    labels: Annotated[dict[str, LabelSection], Meta(min_length=1)]
+    labels: dict[str, LabelSection] = {}
+    labels_file: Annotated[
+        str, Meta(description="a 3D Slicer color table (.csv, .ctbl) in place of [labels]")
+    ] = ""
     task: Task = "segmentation"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     screen: Screen = Screen()

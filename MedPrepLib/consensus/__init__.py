@@ -1,5 +1,26 @@
-"""Consensus: several readings become one. ``vote`` is majority voting with a stated tie rule."""
+"""Consensus: several readings become one, by a vote or by STAPLE, with a stated tie rule.
 
-from MedPrepLib.consensus.vote import Consensus, majority_vote, reading_hash
+``choose`` is the front door, ``vote`` the majority, ``staple`` and ``multilabel`` weigh raters by
+their performance, ``soft`` keeps probabilities.
+"""
 
-__all__ = ["Consensus", "majority_vote", "reading_hash"]
+from MedPrepLib.consensus.choose import consensus
+from MedPrepLib.consensus.multilabel import MultiLabelResult, multilabel_staple
+from MedPrepLib.consensus.record import Consensus, reading_hash
+from MedPrepLib.consensus.soft import ProbabilityMap, SoftLabel, soft_label
+from MedPrepLib.consensus.staple import StapleResult, staple
+from MedPrepLib.consensus.vote import majority_vote
+
+__all__ = [
+    "Consensus",
+    "MultiLabelResult",
+    "ProbabilityMap",
+    "SoftLabel",
+    "StapleResult",
+    "consensus",
+    "majority_vote",
+    "multilabel_staple",
+    "reading_hash",
+    "soft_label",
+    "staple",
+]

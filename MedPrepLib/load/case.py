@@ -33,7 +33,8 @@ class LoadedCase:
     k0, j0, i0, k1, j1, i1 with exclusive ends; ``box_labels`` (n,): their label values.
     ``slices`` (n, 3): label value, first slice, end slice (exclusive). ``foreground``: for each
     label name coordinates (n, 3) in the order k, j, i. ``statistics`` and ``consensus`` are what
-    results.Statistics and results.ConsensusRecord hold.
+    results.Statistics and results.ConsensusRecord hold. ``ignore_value``: what undecided voxels of
+    the mask hold, for a loss function to leave out; None where every voxel is decided.
     """
 
     id: str
@@ -52,6 +53,7 @@ class LoadedCase:
     consensus: dict[str, Any] | None
     meta: dict[str, Any]
     recipe_hash: str
+    ignore_value: int | None = None
 
     @property
     def spacing(self) -> Triple:
@@ -164,6 +166,7 @@ def _case(file: h5py.File, attributes: dict[str, Any], everything: bool) -> Load
         consensus=json.loads(attributes["consensus"]),
         meta=json.loads(attributes["meta"]),
         recipe_hash=attributes["recipe_hash"],
+        ignore_value=attributes.get("ignore_value"),
     )
 
 

@@ -158,13 +158,18 @@ def match_findings(meaning: Match, item: str) -> tuple[Finding, ...]:
     """LABEL_UNKNOWN with what was left out, LABEL_BY_VALUE where numbers decided."""
     findings = []
     if meaning.unknown:
-        rest = len(meaning.unknown) - _LISTED
-        words = ", ".join(meaning.unknown[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
-        findings.append(catalog.LABEL_UNKNOWN.at(item, f"not in the label schema: {words}"))
+        findings.append(unknown_labels(meaning.unknown, item))
     if meaning.by_value and meaning.labels:
         words = ", ".join(f"{name} = {label.name}" for name, label in meaning.labels.items())
         findings.append(catalog.LABEL_BY_VALUE.at(item, f"labels were matched by value: {words}"))
     return tuple(findings)
+
+
+def unknown_labels(words: Sequence[str], item: str) -> Finding:
+    """LABEL_UNKNOWN with the first few words for what was left out."""
+    rest = len(words) - _LISTED
+    listed = ", ".join(words[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+    return catalog.LABEL_UNKNOWN.at(item, f"not in the label schema: {listed}")
 
 
 def shown(name: str) -> str:

@@ -59,6 +59,11 @@ class PackedCase:
             _require_same_grid(rater, reading.geometry, self.image.geometry)
         _require_allowed(self.meta)
 
+    @property
+    def ignore_value(self) -> int | None:
+        """What undecided voxels of the mask hold; None when there are none by rule."""
+        return None if self.consensus is None else self.consensus.ignore_value
+
 
 def attributes_of(
     case: PackedCase, schema: LabelSchema, counts: Mapping[int, int]
@@ -93,6 +98,8 @@ def attributes_of(
         "readings": layout.canonical_json(_readings_record(case.readings)),
         "meta": layout.canonical_json(dict(case.meta)),
     }
+    if case.ignore_value is not None:
+        record["ignore_value"] = case.ignore_value
     return {**record, "record_sha256": layout.record_hash(record)}
 
 

@@ -26,6 +26,8 @@ def sample_foreground(
     found: dict[int, list[npt.NDArray[np.intp]]] = {value: [] for value in counts}
     for start, slab in _slabs(mask):
         for value, places in _places_by_value(slab):
+            if value not in ranks:
+                continue
             wanted = ranks[value]
             low, high = np.searchsorted(wanted, (seen[value], seen[value] + places.size))
             found[value].append(places[wanted[low:high] - seen[value]] + start)

@@ -41,13 +41,11 @@ def write_case(
     ``targets/box_labels``, ``targets/slices`` int32 (n, 3) as label value, first and end slice.
     The same case gives the same bytes. An existing file of the case is replaced in one step.
 
-    Raises LabelError for mask values that the schema does not know, RunError when the disk is
-    full, OSError when it refuses.
+    Undecided voxels of the mask keep their value, named by the attribute ``ignore_value``; they
+    belong to no label. Raises LabelError for other values that the schema does not know, RunError
+    when the disk is full, OSError when it refuses.
     """
-    counts = {} if packed.mask is None else label_counts(packed.mask)
-    unknown = [value for value in counts if schema.valued(value) is None]
-    if unknown:
-        raise LabelError(f"the mask holds values that no label has: {unknown}")
+    counts = _label_counts(packed, schema)
     name = layout.case_file_name(packed.id)
     path = Path(cohort_dir) / name
     atomic.make_folder(path.parent)
@@ -63,6 +61,20 @@ def write_case(
             raise RunError(f"no space left while writing case {packed.id}") from error
         raise
     return ShardFile(name, size, digest)
+
+
+def _label_counts(packed: PackedCase, schema: LabelSchema) -> dict[int, int]:
+    """Voxels per label value of the mask, without undecided voxels."""
+    counts = {} if packed.mask is None else label_counts(packed.mask)
+    ignore = packed.ignore_value
+    if ignore is not None:
+        if schema.valued(ignore) is not None:
+            raise LabelError(f"a label has the value {ignore}, which undecided voxels hold")
+        counts.pop(ignore, None)
+    unknown = [value for value in counts if schema.valued(value) is None]
+    if unknown:
+        raise LabelError(f"the mask holds values that no label has: {unknown}")
+    return counts
 
 
 def _write(

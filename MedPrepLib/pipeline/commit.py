@@ -20,6 +20,14 @@ from MedPrepLib.pipeline.order import PICTURES, Order
 from MedPrepLib.report import ReportInput, write_report
 from MedPrepLib.results import CaseResult, ShardFile
 from MedPrepLib.split import SplitPlan
+from MedPrepLib.tables import (
+    AgreementRow,
+    RaterRow,
+    agreement_rows,
+    rater_summary,
+    write_csv,
+    write_json,
+)
 
 
 def commit(
@@ -40,11 +48,26 @@ def commit(
         files_seen=files_seen,
         pictures=order.private / PICTURES,
     )
-    written = write_report(order.cohort / "report", report)
+    folder = order.cohort / "report"
+    written = (*write_report(folder, report), *_write_tables(folder, order, results, plan))
     files = tuple(_listed(order.cohort, path) for path in written)
     manifest = write_manifest(order.cohort, _manifest(order, results, plan, files))
     _tidy(order, manifest, results)
     return manifest
+
+
+def _write_tables(
+    folder: Path, order: Order, results: Sequence[CaseResult], plan: SplitPlan
+) -> tuple[Path, ...]:
+    """Every pair of raters on every label of every case, and a row per rater and label."""
+    sets = {case: place.part for case, place in plan.places.items()}
+    rows = agreement_rows(results, sets)
+    raters = rater_summary(rows, order.study.agree.threshold)
+    paths = tuple(folder / name for name in ("agreement.csv", "agreement.json", "raters.csv"))
+    write_csv(paths[0], rows, AgreementRow)
+    write_json(paths[1], rows)
+    write_csv(paths[2], raters, RaterRow)
+    return paths
 
 
 def _manifest(

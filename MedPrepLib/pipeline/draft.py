@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from MedPrepLib.cohort import Case
 from MedPrepLib.config.settings import Study
-from MedPrepLib.findings import Finding
+from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.results import (
     Agreement,
+    Box,
     ConsensusRecord,
     ReadingResult,
     ShardFile,
+    SliceLabels,
     Statistics,
     Targets,
 )
@@ -56,6 +58,9 @@ class Draft:
     pixel_hash: str = ""
     masks: Mapping[str, Segmentation] = field(default_factory=dict)
     readings: tuple[ReadingResult, ...] = ()
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    """Boxes by rater, in voxels of the image."""
+    slice_readings: tuple[SliceLabels, ...] = ()
     agreement: Agreement | None = None
     label_map: VoxelArray | None = None
     consensus: ConsensusRecord | None = None
@@ -66,6 +71,11 @@ class Draft:
     def plus(self, *findings: Finding) -> Draft:
         """The draft with more findings."""
         return replace(self, findings=self.findings + findings)
+
+
+def own_rejection(case_id: str, findings: Iterable[Finding]) -> bool:
+    """True when a finding rejects the case itself, not only one of its readings."""
+    return worst(f for f in findings if f.item == case_id) == Severity.REJECT
 
 
 def known(value: T | None) -> T:

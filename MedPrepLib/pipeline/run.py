@@ -35,6 +35,7 @@ from MedPrepLib.results import CaseResult
 from MedPrepLib.scan import Candidate, Scanned, scan
 from MedPrepLib.screen import judged, screen_people
 from MedPrepLib.split import Member, SplitPlan, leaks, split
+from MedPrepLib.tables import no_formula
 
 
 def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:
@@ -153,17 +154,12 @@ def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:
         image = case.image.paths[0] if case.image.paths else ""
         own = (names.cases[case.id], names.patient_of(case))
         table.writerow(
-            map(_no_formula, (*own, case.id, case.patient.id, case.patient.center, image))
+            map(no_formula, (*own, case.id, case.patient.id, case.patient.center, image))
         )
     data = text.getvalue().encode()
     path = order.private / IDENTITIES
     if not path.is_file() or path.read_bytes() != data:
         write_bytes(path, data)
-
-
-def _no_formula(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _results(

@@ -11,9 +11,13 @@ from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.summary import raters_of
 from MedPrepLib.report.text import median
 from MedPrepLib.results import CaseResult, PairAgreement
+from MedPrepLib.tables import RaterRow, agreement_rows, likely_cause, rater_summary
 
 BINS = 20
 MAX_RATERS = 12
+MAX_RATER_ROWS = 100
+"""Rows of the table of raters: label times rater."""
+
 MAX_MATRICES = 8
 MAX_WORST = 10
 
@@ -70,6 +74,8 @@ class WorstPair:
     case: CaseResult
     pair: PairAgreement
     below: bool
+    cause: str
+    """The likeliest cause of a low value, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class AgreementView:
     bars: tuple[Bar, ...]
     labels: tuple[LabelRow, ...]
     matrices: tuple[Matrix, ...]
+    raters: tuple[RaterRow, ...]
     worst: tuple[WorstPair, ...]
 
 
@@ -107,6 +114,7 @@ def agreement_view(report: ReportInput) -> AgreementView:
         bars=histogram(values, threshold),
         labels=_label_rows(report, threshold),
         matrices=_matrices(report, threshold),
+        raters=rater_summary(agreement_rows(report.included), threshold)[:MAX_RATER_ROWS],
         worst=_worst_pairs(report.included, threshold),
     )
 
@@ -207,7 +215,7 @@ def _worst_pairs(cases: Sequence[CaseResult], threshold: float) -> tuple[WorstPa
             key = (case.id, pair.label)
             if pair.dice is None or (key in found and _dice(found[key]) <= pair.dice):
                 continue
-            found[key] = WorstPair(case, pair, pair.dice < threshold)
+            found[key] = WorstPair(case, pair, pair.dice < threshold, likely_cause(case, pair))
     ordered = sorted(found.values(), key=lambda w: (_dice(w), w.case.id, w.pair.label))
     return tuple(ordered[:MAX_WORST])
 

@@ -11,9 +11,13 @@ from MedPrepLib.report.sets import set_name
 from MedPrepLib.report.styles import RaterStyle, rater_styles
 from MedPrepLib.report.text import NOTHING, dice, number, times
 from MedPrepLib.results import CaseResult, ConsensusRecord, PairAgreement, Statistics
+from MedPrepLib.tables import likely_cause
 
 MAX_PAIRS = 40
 """A case of a hundred labels has thousands of pairs; those that agree least are shown."""
+
+MAX_PLACES = 8
+"""Places where raters differ; the largest first."""
 
 OUTCOMES = {
     "measured": "",
@@ -29,6 +33,10 @@ class PairRow:
 
     pair: PairAgreement
     below: bool
+    hd95: str
+    assd: str
+    nsd: float | None
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class CasePage:
     geometry: tuple[tuple[str, str], ...]
     statistics: tuple[tuple[str, str], ...]
     consensus: tuple[tuple[str, str], ...]
+    chance: tuple[tuple[str, str], ...]
+    places: tuple[str, ...]
 
 
 def case_pages(report: ReportInput) -> tuple[CasePage, ...]:
@@ -87,16 +97,73 @@ def _page(report: ReportInput, case: CaseResult, anchor: int) -> CasePage:
         findings=findings,
         codes=tuple(dict.fromkeys(f.code for f in findings)),
         styles=rater_styles(reading.rater for reading in case.readings),
-        pairs=tuple(
-            PairRow(pair, pair.dice is not None and pair.dice < threshold)
-            for pair in pairs[:MAX_PAIRS]
-        ),
+        pairs=_pair_rows(case, pairs[:MAX_PAIRS], threshold),
         pairs_left_out=max(0, len(pairs) - MAX_PAIRS),
         volumes=_volumes(report, case),
         geometry=_geometry(case),
         statistics=_statistics(case),
         consensus=_lineage(case.consensus),
+        chance=_chance(case),
+        places=_places(case),
     )
+
+
+def _pair_rows(
+    case: CaseResult, pairs: Sequence[PairAgreement], threshold: float
+) -> tuple[PairRow, ...]:
+    surfaces = case.agreement.surfaces if case.agreement is not None else ()
+    measured = {(row.label, row.rater_a, row.rater_b): row for row in surfaces}
+    rows = []
+    for pair in pairs:
+        surface = measured.get((pair.label, pair.rater_a, pair.rater_b))
+        rows.append(
+            PairRow(
+                pair=pair,
+                below=pair.dice is not None and pair.dice < threshold,
+                hd95=_length(surface.hd95_max_mm if surface else None),
+                assd=_length(surface.assd_mm if surface else None),
+                nsd=surface.nsd if surface else None,
+                cause=likely_cause(case, pair),
+            )
+        )
+    return tuple(rows)
+
+
+def _length(value_mm: float | None) -> str:
+    return NOTHING if value_mm is None else f"{value_mm:.2f}"
+
+
+def _chance(case: CaseResult) -> tuple[tuple[str, str], ...]:
+    """Fleiss' kappa and Krippendorff's alpha per label, where they are defined."""
+    rows = case.agreement.chance if case.agreement is not None else ()
+    return tuple(
+        (
+            row.label or "all labels",
+            f"kappa {_coefficient(row.fleiss_kappa)}, alpha {_coefficient(row.krippendorff_alpha)}",
+        )
+        for row in rows
+        if row.fleiss_kappa is not None or row.krippendorff_alpha is not None
+    )
+
+
+def _coefficient(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _places(case: CaseResult) -> tuple[str, ...]:
+    """The largest places where raters differ, in words a reader can go to."""
+    found = case.agreement.differences if case.agreement is not None else ()
+    sentences = []
+    for place in found[:MAX_PLACES]:
+        x, y, z = place.center_mm
+        side = f"{'L' if x >= 0 else 'R'} {abs(x):.0f}, {'P' if y >= 0 else 'A'} {abs(y):.0f}"
+        height = f"{'S' if z >= 0 else 'I'} {abs(z):.0f} mm"
+        drawn, left = ", ".join(place.raters_for), ", ".join(place.raters_against)
+        where = f"({side}, {height}), slice {place.index[2]}"
+        who = f"drawn by {drawn or 'a minority'}, not by {left or 'the others'}"
+        size = f"{number(place.volume_ml, 3)} mL"
+        sentences.append(f"{place.label}, {place.kind}: {size} at {where}; {who}")
+    return tuple(sentences)
 
 
 def severe(page: CasePage) -> tuple[Finding, ...]:
@@ -194,7 +261,19 @@ def _lineage(record: ConsensusRecord | None) -> tuple[tuple[str, str], ...]:
         ("Ties go to", record.tie_rule),
         ("Tied voxels", f"{record.tied_voxels:,}"),
         ("Made from", ", ".join(hashes)),
+        *_performance(record),
     )
+
+
+def _performance(record: ConsensusRecord) -> list[tuple[str, str]]:
+    """What STAPLE estimates of each rater."""
+    return [
+        (
+            f"Sensitivity, specificity: {row.rater}, {row.label}",
+            f"{_coefficient(row.sensitivity)}, {_coefficient(row.specificity)}",
+        )
+        for row in record.performance
+    ]
 
 
 def excluded_pages(pages: Sequence[CasePage]) -> tuple[CasePage, ...]:

@@ -8,7 +8,14 @@ from MedPrepLib.report.agreement import AgreementView
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.sets import SetsView
 from MedPrepLib.report.summary import patients_of, primary_reason, raters_of
-from MedPrepLib.report.text import dice, listing, number, percent, plural
+from MedPrepLib.report.text import RULES, dice, listing, number, percent, plural
+
+METHODS = {
+    "majority": "majority vote of the raters, voxel by voxel",
+    "staple": "STAPLE, which weighs each rater by the estimated sensitivity and specificity "
+    "(Warfield et al., IEEE TMI 23:903, 2004)",
+}
+"""How a consensus was made, in words."""
 
 
 def methods(
@@ -100,18 +107,14 @@ def _annotations(report: ReportInput, view: AgreementView) -> list[str]:
         consensus = report.settings.consensus
         tied = sum(case.consensus.tied_voxels for case in report.included if case.consensus)
         text.append(
-            f"The reference was made by {consensus.method} vote of the raters, voxel by voxel; "
+            f"The reference was made by {METHODS[consensus.method]}; "
             f"ties ({plural(tied, 'voxel')}) went to {consensus.ties}."
         )
     return text
 
 
 def _agreement(view: AgreementView) -> list[str]:
-    judged = (
-        "the worst pair of raters over all labels"
-        if view.rule == "worst_pair"
-        else "the lowest mean over pairs of raters among the labels"
-    )
+    judged = RULES[view.rule]
     return [
         (
             "Agreement was measured as the Dice coefficient of each pair of raters on each label; "

@@ -56,12 +56,16 @@ def needs_look(case: CaseResult) -> bool:
 
 
 def judged_dice(case: CaseResult, rule: str) -> float | None:
-    """The value that the threshold judges: the lowest pair, or the lowest mean over pairs.
+    """The value that the threshold judges: the lowest pair, mean over pairs, or rater.
 
-    The minimum runs over labels; None when nothing was defined.
+    The minimum runs over labels; under the rule "consensus" over raters against it, too. None
+    when nothing was defined.
     """
     if case.agreement is None:
         return None
+    if rule == "consensus":
+        against = (row.dice for row in case.agreement.consensus)
+        return min((value for value in against if value is not None), default=None)
     if rule == "worst_pair":
         return case.agreement.lowest
     means = (label.mean_dice for label in case.agreement.labels)

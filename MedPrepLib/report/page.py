@@ -72,6 +72,7 @@ def render(report: ReportInput) -> str:
         flow=summary.flow(report),
         cohort=summary.cohort_table(report),
         agreement=agreement,
+        rules=text.RULES,
         sets=sets,
         pages=pages,
         first=_first(report, pages),

@@ -80,3 +80,11 @@ def _harmless(character: str) -> str:
     if character in "\n\r\t":
         return " "
     return "" if unicodedata.category(character) in _UNSAFE else character
+
+
+RULES = {
+    "worst_pair": "the worst pair of raters over all labels",
+    "mean_pair": "the lowest mean over pairs of raters among the labels",
+    "consensus": "the rater farthest from the consensus over all labels",
+}
+"""What the threshold judges, in words; a Dice coefficient of ... is understood."""

@@ -39,7 +39,8 @@ def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
 
     ``<rater>.nii.gz`` (or another format, or a DICOM SEG / RTSTRUCT as .dcm) holds all labels of
     a rater; ``<rater>/<label>.nii.gz`` holds one label each; ``<rater>.mrk.json`` holds boxes
-    (3D Slicer markups), ``<rater>.slices.csv`` labels per slice.
+    (3D Slicer markups), ``<rater>.slices.csv`` labels per slice; ``<rater>/<label>.mrk.json``
+    holds boxes of one label, as 3D Slicer saves them.
     """
     if not folder.is_dir():
         return Drawn()
@@ -67,6 +68,13 @@ def _reading_files(
             rule = annotations.get(name, Annotation())
             if not rule.ignore:
                 found[rule.rater or name].append(ReadingFile(path, rule.label or None))
+    for sub in folders_in(folder):
+        rater = annotations.get(sub.name, Annotation()).rater or sub.name
+        for path in files_in(sub):
+            if path.lower().endswith(suffix):
+                label = Path(path).name[: -len(suffix)]
+                rule = annotations.get(label, Annotation())
+                found[rater].append(ReadingFile(path, rule.label or label))
     return {rater: tuple(found[rater]) for rater in sorted(found)}
 
 

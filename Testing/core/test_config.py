@@ -44,6 +44,8 @@ def test_defaults_fill_what_is_not_said() -> None:
         ("[screen.severity]\nNO_DEVIC = 'off'", "$.screen.severity.NO_DEVIC", ["NO_DEVICE"]),
         ("[screen.severity]\nNO_DEVICE = 'of'", "$.screen.severity.NO_DEVICE", ["off"]),
         ("[agree]\nthreshold = 1.2", "$.agree.threshold", ["1.2", "0..1"]),
+        ("[agree]\nlesion_iou = 1", "$.agree.lesion_iou", ["1", "0..<1"]),
+        ("[agree]\nbox_iou = 0", "$.agree.box_iou", ["0", ">0..1"]),
         ("[agree]\nrule = 'worst'", "$.agree.rule", ["worst_pair", "mean_pair"]),
         ("[consensus]\nties = 'nobody'", "$.consensus.ties", ["background", "rater:"]),
         ("[splits]\nfolds = 5", "$.splits", ["split"]),
@@ -105,6 +107,21 @@ def test_recipes_change_with_what_matters_to_a_case_only() -> None:
     assert config_hash(other_split) != config_hash(study)
     other_tie = parse_study(BASE + '[consensus]\nties = "foreground"')
     assert case_recipe(other_tie) != case_recipe(study)
+
+
+def test_labels_may_come_from_a_color_table_of_3d_slicer(tmp_path) -> None:
+    (tmp_path / "labels.csv").write_text(
+        "LabelValue,Name,Color_R,Color_G,Color_B,Color_A\n0,Background,0,0,0,0\n"
+        "3,liver,200,100,50,255\n"
+    )
+    start, end = BASE.index("[labels"), len(BASE)
+    text = 'labels_file = "labels.csv"\n' + BASE[:start] + BASE[end:]
+    study = parse_study(text, base=tmp_path)
+    (label,) = study.schema()
+    assert (label.name, label.value, label.color) == ("liver", 3, (200, 100, 50))
+    assert "either" in problems('labels_file = "labels.csv"\n' + BASE)[0]
+    assert "does not exist" in problems(text)[0]
+    assert "missing" in problems(BASE[:start])[0]
 
 
 def test_the_template_says_the_defaults_and_is_a_valid_study(tmp_path) -> None:

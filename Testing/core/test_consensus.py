@@ -6,16 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from core.cohort_samples import SCHEMA, packed_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from MedPrepLib import joint
-from MedPrepLib.config.settings import Consensus
+from MedPrepLib.config.settings import Consensus, Pack
 from MedPrepLib.consensus import majority_vote, reading_hash
 from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
+from MedPrepLib.load.case import read_case
+from MedPrepLib.pack import write_case
 from MedPrepLib.segmentation import Segment, Segmentation, from_masks
+from MedPrepLib.targets import derive
 
 VALUES = {"one": 1, "two": 2, "three": 3}
 NAMES = tuple(VALUES)
@@ -66,6 +71,106 @@ def test_ties_follow_the_rule(votes, background, foreground, first, tied):
     assert outcome(*votes) == (background, tied)
     assert outcome(*votes, ties="foreground") == (foreground, tied)
     assert outcome(*votes, ties="rater:r0") == (first, tied)
+
+
+@pytest.mark.parametrize(
+    ("votes", "undecided"),
+    [
+        ((1, 1), 1),
+        ((0, 1), 255),
+        ((1, 2), 255),
+        ((2, 1, 1), 1),
+        ((1, 2, 3), 255),
+        ((0, 1, 2), 255),
+        ((0, 0, 1, 1), 255),
+        ((0, 0, 1, 2), 0),
+        ((3, 0, 3, 1, 2), 3),
+    ],
+    ids=str,
+)
+def test_an_undecided_voxel_gets_the_ignore_value_and_the_record_says_so(votes, undecided):
+    result = vote(column(*votes), "undecided")
+    assert int(result.label_map[0, 0, 0]) == undecided
+    assert result.record.tied_voxels == (undecided == 255)
+    assert (result.record.tie_rule, result.record.ignore_value) == ("undecided", 255)
+    assert vote(column(*votes)).record.ignore_value is None
+
+
+def test_the_ignore_value_is_the_highest_of_the_type_and_never_a_label():
+    wide = {"one": 300}
+    readings = {
+        n: reading([[[v, 0]]], ("one",), np.uint16, wide) for n, v in {"a": 300, "b": 0}.items()
+    }
+    result = vote(readings, "undecided", ("one",), wide)
+    assert (result.label_map.dtype, result.label_map.tolist()) == (np.uint16, [[[65535, 0]]])
+    assert result.record.ignore_value == 65535
+    for value, dtype in ((255, np.uint8), (65535, np.uint16)):
+        full = {"one": value}
+        readings = {n: reading([[[value, 0]]], ("one",), dtype, full) for n in "ab"}
+        with pytest.raises(LabelError, match=f"{value}.*undecided"):
+            vote(readings, "undecided", ("one",), full)
+        assert vote(readings, labels=("one",), values=full).label_map.tolist() == [[[value, 0]]]
+
+
+def test_a_stray_value_in_a_file_is_never_taken_for_undecided():
+    readings = {n: reading([[[255, 1, 255]]]) for n in "ab"}
+    readings["c"] = reading([[[255, 1, 0]]])
+    assert vote(readings, "undecided").label_map.tolist() == [[[0, 1, 0]]]
+    two = {"a": reading([[[7, 5, 7]]]), "b": reading([[[7, 5, 5]]])}
+    own = {"one": 5, "two": 9}
+    undeclared = {n: replace(r, segments=(Segment("one", 5),)) for n, r in two.items()}
+    result = vote(undeclared, labels=("one", "two"), values=own)
+    assert result.label_map.tolist() == [[[0, 5, 0]]]
+
+
+def test_undecided_is_the_topmost_segment_that_is_tied_where_segments_overlap():
+    readings = {
+        "a": nested([1, 1, 0, 1, 0], [0, 1, 0, 1, 0]),
+        "b": nested([1, 1, 1, 0, 0], [0, 0, 0, 1, 0]),
+    }
+    result = vote(readings, "undecided")
+    assert result.label_map.tolist() == [[[1, 255, 255, 3, 0]]]
+    assert (result.record.tied_voxels, result.record.ignore_value) == (3, 255)
+
+
+def undecided_case():
+    """A case whose mask has undecided voxels, packed with the record that says so."""
+    packed = packed_case("undecided", (40, 45, 37))
+    mask = packed.mask.copy()
+    mask[7, 12, 12:20] = 255
+    record = structs.replace(packed.consensus, tie_rule="undecided", ignore_value=255)
+    return replace(packed, mask=mask, consensus=record)
+
+
+def test_undecided_voxels_reach_the_loader_and_belong_to_no_label(tmp_path):
+    packed = undecided_case()
+    name = write_case(tmp_path, packed, Pack(foreground_voxels=100_000), SCHEMA).name
+    loaded = read_case(tmp_path / name)
+    assert (loaded.ignore_value, loaded.consensus["ignore_value"]) == (255, 255)
+    assert np.array_equal(loaded.mask, packed.mask)
+    for label in SCHEMA:
+        coordinates = loaded.foreground[label.name]
+        assert len(coordinates) == np.count_nonzero(packed.mask == label.value)
+        assert (packed.mask[tuple(coordinates.T)] == label.value).all()
+    decided = replace(packed, mask=np.where(packed.mask == 255, 0, packed.mask))
+    without = write_case(tmp_path, replace(decided, consensus=None), Pack(), SCHEMA).name
+    assert read_case(tmp_path / without).ignore_value is None
+
+
+def test_a_mask_may_hold_the_ignore_value_only_if_the_record_names_it_and_no_label_has_it(tmp_path):
+    packed = undecided_case()
+    with pytest.raises(LabelError, match="255"):
+        write_case(tmp_path, replace(packed, consensus=None), Pack(), SCHEMA)
+    clash = structs.replace(packed.consensus, ignore_value=3)
+    with pytest.raises(LabelError, match="value 3, which undecided voxels hold"):
+        write_case(tmp_path, replace(packed, consensus=clash), Pack(), SCHEMA)
+
+
+def test_undecided_voxels_are_no_target():
+    packed = undecided_case()
+    cleared = np.where(packed.mask == 255, 0, packed.mask)
+    geometry = packed.image.geometry
+    assert derive(packed.mask, geometry, SCHEMA) == derive(cleared, geometry, SCHEMA)
 
 
 def test_a_named_rater_who_is_absent_leaves_ties_to_the_background_and_says_so():

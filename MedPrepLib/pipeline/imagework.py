@@ -1,0 +1,127 @@
+"""The steps of a case that concern its image: screen, standardize, picture, pack."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import Case
+from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError, UnsupportedError
+from MedPrepLib.formats.faults import FileFaultError
+from MedPrepLib.images import Volume
+from MedPrepLib.pipeline.draft import CaseTask, Draft, known, own_rejection
+from MedPrepLib.pipeline.order import PICTURES
+from MedPrepLib.screen import judged, modality_of
+from MedPrepLib.shareable import shareable_facts
+
+
+def screen(task: CaseTask, draft: Draft) -> Draft:
+    """Judge the image by its headers; a file's own header is read here."""
+    from MedPrepLib.formats.files import check_file, read_geometry
+    from MedPrepLib.screen import screen as screened
+
+    case = draft.case
+    geometry = draft.geometry
+    if case.image.kind == "file":
+        path = Path(case.image.paths[0])
+        draft = draft.plus(*check_file(path, case.id, max_voxels=task.study.screen.max_voxels))
+        if own_rejection(case.id, judged(draft.findings, task.study.screen.severity)):
+            return draft
+        try:
+            geometry = read_geometry(path)
+        except FileFaultError as fault:
+            return draft.plus(fault.at(case.id))
+    if geometry is None:
+        return draft.plus(catalog.NO_POSITION.at(case.id, "no grid can be made of the headers"))
+    findings = screened(case, geometry, task.study.screen)
+    return replace(draft.plus(*findings), geometry=geometry)
+
+
+def standardize(task: CaseTask, draft: Draft) -> Draft:
+    """Read the voxels and bring them to the scale that models see."""
+    from MedPrepLib.standardize import standardize as standardized
+
+    try:
+        volume, padding = _read_image(task, draft.case)
+    except FileFaultError as fault:
+        return draft.plus(fault.at(draft.case.id))
+    except SourceChangedError as error:
+        return draft.plus(catalog.SOURCE_CHANGED.at(draft.case.id, str(error)))
+    except UnsupportedError as error:
+        return draft.plus(catalog.CODEC_MISSING.at(draft.case.id, str(error)))
+    except (ReadError, GeometryError) as error:
+        return draft.plus(catalog.PIXELS_UNREADABLE.at(draft.case.id, str(error)))
+    done = standardized(
+        volume, modality_of(draft.case), task.study.standardize, draft.case.id, padding
+    )
+    return replace(
+        draft.plus(*done.findings),
+        image=done.volume,
+        geometry=done.volume.geometry,
+        pad_value=done.pad_value,
+        statistics=done.statistics,
+        pixel_hash=_pixel_hash(done.volume),
+    )
+
+
+def _read_image(task: CaseTask, case: Case) -> tuple[Volume, float | None]:
+    """The voxels in modality units, and the value that marks padding, if any."""
+    if case.image.kind == "dicom":
+        from MedPrepLib.dicom.pixels import read_series
+
+        pixels = read_series(task.candidate.slices)
+        return pixels.volume, pixels.padding
+    from MedPrepLib.formats.files import read_volume
+
+    return read_volume(Path(case.image.paths[0])), None
+
+
+def _pixel_hash(volume: Volume) -> str:
+    """SHA-256 over shape and voxels: equal for the same image under another name or place."""
+    digest = hashlib.sha256(repr((volume.array.shape, volume.array.dtype.str)).encode())
+    digest.update(volume.array.data)
+    return digest.hexdigest()
+
+
+def picture(task: CaseTask, draft: Draft) -> Draft:
+    """Draw the overlay for the report while the voxels are in memory."""
+    from MedPrepLib.atomic import write_bytes
+    from MedPrepLib.report.pictures import overlay
+
+    if not task.study.report.pictures:
+        return draft
+    window = task.study.standardize.windows.get(task.study.report.window)
+    png = overlay(
+        known(draft.image),
+        draft.masks,
+        draft.label_map,
+        task.study.schema(),
+        window=window,
+        modality=modality_of(draft.case),
+    )
+    name = f"{draft.case.id}.png"
+    write_bytes(task.private / PICTURES / name, png)
+    return replace(draft, picture=name)
+
+
+def pack(task: CaseTask, draft: Draft) -> Draft:
+    """Write the case file."""
+    from MedPrepLib.pack import PackedCase, write_case
+
+    case = draft.case
+    packed = PackedCase(
+        id=case.id,
+        image=known(draft.image),
+        pad_value=draft.pad_value,
+        mask=draft.label_map,
+        readings=draft.masks,
+        statistics=known(draft.statistics),
+        targets=draft.targets,
+        consensus=draft.consensus,
+        meta=shareable_facts(case, task.patient),
+        recipe_hash=task.recipe,
+    )
+    shard = write_case(task.cohort, packed, task.study.pack, task.study.schema())
+    return replace(draft, shard=shard)

@@ -1,0 +1,204 @@
+"""The steps of a case that concern its readings: align, agree, consensus, targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import MaskReading
+from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.pipeline.draft import CaseTask, Draft, known
+from MedPrepLib.results import Agreement, Box, GridVerdict, ReadingResult, SliceLabels, Targets
+from MedPrepLib.screen import judged
+from MedPrepLib.segmentation import Segmentation
+
+
+def align(task: CaseTask, draft: Draft) -> Draft:
+    """Bring every reading to the image grid and the label schema."""
+    masks: dict[str, Segmentation] = {}
+    readings: list[ReadingResult] = []
+    findings: list[Finding] = []
+    for reading in draft.case.readings:
+        aligned, result, own = _mask_reading(task, draft, reading)
+        findings += own
+        if aligned is not None and result is not None:
+            masks[reading.rater] = aligned
+            readings.append(result)
+    boxes, slices, said = _other_readings(task, draft)
+    findings += said
+    if not (masks or boxes or slices):
+        case = draft.case
+        count = len(case.readings) + len(case.boxes) + len(case.slices)
+        message = f"{count} readings, none usable" if count else "there is no mask for this image"
+        findings.append(catalog.NO_READING.at(case.id, message))
+    return replace(
+        draft.plus(*findings),
+        masks=masks,
+        readings=tuple(readings),
+        boxes=boxes,
+        slice_readings=slices,
+    )
+
+
+def _mask_reading(
+    task: CaseTask, draft: Draft, reading: MaskReading
+) -> tuple[Segmentation | None, ReadingResult | None, list[Finding]]:
+    """One rater's masks on the image grid; no segmentation when a finding rejects the reading."""
+    from MedPrepLib.align import compare_grids, to_grid
+    from MedPrepLib.consensus import reading_hash
+    from MedPrepLib.masks import load_reading, merge
+
+    geometry = known(draft.geometry)
+    item = f"{draft.case.id}/{reading.rater}"
+    loaded = load_reading(reading, geometry, task.study.schema(), item)
+    findings = list(loaded.findings)
+    parts: list[Segmentation] = []
+    verdicts: list[GridVerdict] = []
+    for segmentation in loaded.segmentations:
+        verdict = compare_grids(geometry, segmentation.geometry, task.study.align)
+        aligned = to_grid(segmentation, geometry, verdict, task.study.align, item)
+        findings += aligned.findings
+        verdicts.append(verdict)
+        parts.append(aligned.segmentation)
+    own = judged(findings, task.study.screen.severity)
+    if not parts or worst(own) == Severity.REJECT:
+        return None, None, list(own)
+    merged = merge(parts, item)
+    findings += merged.findings
+    furthest = max(verdicts, key=lambda v: v.displacement_mm)
+    voxels = _voxels_per_segment(merged.segmentation)
+    if not any(voxels.values()):
+        findings.append(catalog.READING_EMPTY.at(item, "read, nothing found"))
+    result = ReadingResult(reading.rater, furthest, voxels, reading_hash(merged.segmentation))
+    return merged.segmentation, result, findings
+
+
+def _voxels_per_segment(segmentation: Segmentation) -> dict[str, int]:
+    from MedPrepLib.joint import label_counts
+
+    counts = [label_counts(layer) for layer in segmentation.layers]
+    return {s.name: counts[s.layer].get(s.value, 0) for s in segmentation.segments}
+
+
+def _other_readings(
+    task: CaseTask, draft: Draft
+) -> tuple[dict[str, tuple[Box, ...]], tuple[SliceLabels, ...], list[Finding]]:
+    """Boxes per rater, cut to the image, and slice labels; readings with a REJECT are left out."""
+    from MedPrepLib.boxes import clipped, to_index
+    from MedPrepLib.masks.boxes import load_boxes
+    from MedPrepLib.masks.slices import load_slices
+
+    geometry, schema = known(draft.geometry), task.study.schema()
+    boxes: dict[str, tuple[Box, ...]] = {}
+    slices: list[SliceLabels] = []
+    findings: list[Finding] = []
+    for drawn in draft.case.boxes:
+        found, said = load_boxes(drawn, geometry, schema, f"{draft.case.id}/{drawn.rater}")
+        findings += said
+        if worst(judged(said, task.study.screen.severity)) != Severity.REJECT:
+            inside = (clipped(to_index(box, geometry), geometry) for box in found)
+            boxes[drawn.rater] = tuple(box for box in inside if box is not None)
+    for noted in draft.case.slices:
+        labels, said = load_slices(noted, geometry, schema, f"{draft.case.id}/{noted.rater}")
+        findings += said
+        if worst(judged(said, task.study.screen.severity)) != Severity.REJECT:
+            slices.append(labels)
+    return boxes, tuple(slices), findings
+
+
+def agree(task: CaseTask, draft: Draft) -> Draft:
+    """Measure how far raters agree, and where they do not, why."""
+    from MedPrepLib.agree import agree as agreement_of
+    from MedPrepLib.agree import details, judge
+    from MedPrepLib.agree.shift import find_shifts
+
+    names, settings = task.study.schema().names, task.study.agree
+    agreement = Agreement((), (), ())
+    low: tuple[Finding, ...] = ()
+    if len(draft.masks) > 1:
+        verdicts = {reading.rater: reading.grid for reading in draft.readings}
+        agreement = agreement_of(draft.masks, names)
+        low = judge(agreement, settings, draft.case.id)
+        agreement = details(draft.masks, agreement, settings, verdicts)
+    shifted = find_shifts(draft.masks, agreement, settings, draft.case.id) if low else ()
+    agreement = _others_agree(task, draft, agreement)
+    if agreement == Agreement((), (), ()):
+        return draft
+    return replace(draft.plus(*low, *shifted), agreement=agreement)
+
+
+def _others_agree(task: CaseTask, draft: Draft, agreement: Agreement) -> Agreement:
+    from MedPrepLib.agree.boxes import agree_boxes
+    from MedPrepLib.agree.slices import agree_slices
+
+    names = task.study.schema().names
+    if len(draft.boxes) > 1:
+        rows = agree_boxes(draft.boxes, names, task.study.agree.box_iou)
+        agreement = msgspec.structs.replace(agreement, boxes=rows)
+    if len(draft.slice_readings) > 1:
+        noted = agree_slices(draft.slice_readings, names)
+        agreement = msgspec.structs.replace(agreement, slices=noted)
+    return agreement
+
+
+def consensus(task: CaseTask, draft: Draft) -> Draft:
+    """Make one reading of several; judge the raters against it where the rule says so."""
+    from MedPrepLib.agree import against_consensus, first_readings, judge_against
+    from MedPrepLib.consensus import consensus as made_of
+
+    if not draft.masks:
+        return draft
+    schema = task.study.schema()
+    values = {label.name: label.value for label in schema}
+    hashes = {reading.rater: reading.content_hash for reading in draft.readings}
+    voters = first_readings(draft.masks)
+    made = made_of(voters, schema.names, values, task.study.consensus, hashes)
+    draft = replace(draft, label_map=made.label_map, consensus=made.record)
+    if made.record.tied_voxels:
+        rule = task.study.consensus.ties
+        message = f"{made.record.tied_voxels} voxels without a majority went to {rule}"
+        draft = draft.plus(catalog.CONSENSUS_TIES.at(draft.case.id, message))
+    if len(voters) < 2 or draft.agreement is None:
+        return draft
+    rows = against_consensus(voters, made.label_map, values)
+    low = judge_against(rows, task.study.agree, draft.case.id)
+    agreement = msgspec.structs.replace(draft.agreement, consensus=rows)
+    return replace(draft.plus(*low), agreement=agreement)
+
+
+def targets(task: CaseTask, draft: Draft) -> Draft:
+    """Derive what a model can be trained on.
+
+    Boxes and slice labels that raters drew themselves win over those derived from masks.
+    """
+    from MedPrepLib.targets import derive
+
+    geometry = known(draft.geometry)
+    if not (draft.masks or draft.boxes or draft.slice_readings):
+        return draft
+    derived = Targets({}, (), ())
+    if draft.label_map is not None:
+        derived = derive(draft.label_map, geometry, task.study.schema())
+    return replace(draft, targets=_drawn_targets(task, draft, derived))
+
+
+def _drawn_targets(task: CaseTask, draft: Draft, derived: Targets) -> Targets:
+    from MedPrepLib.consensus.boxes import merge_boxes
+    from MedPrepLib.consensus.slices import vote_slices
+
+    settings = task.study.consensus
+    if draft.boxes:
+        merged = merge_boxes(
+            draft.boxes,
+            settings.box_quorum or None,
+            task.study.agree.box_iou,
+            geometry=known(draft.geometry),
+        )
+        boxes = tuple(found.box for found in merged.boxes)
+        derived = msgspec.structs.replace(derived, boxes=boxes)
+    if draft.slice_readings:
+        voted = vote_slices(draft.slice_readings, task.study.schema().names, settings.ties)
+        derived = msgspec.structs.replace(derived, slices=voted.labels.ranges)
+    return derived
