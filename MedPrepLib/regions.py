@@ -15,8 +15,12 @@ from MedPrepLib.images import VoxelArray
 
 Slices = tuple[slice, slice, slice]
 IdArray = npt.NDArray[np.int32]
+Places = npt.NDArray[np.int64]
 
 EMPTY: Slices = (slice(0, 0), slice(0, 0), slice(0, 0))
+
+_SLICES = 16
+"""Slices whose runs are looked for at a time: a few megabytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +43,56 @@ def extent(labels: VoxelArray) -> Slices:
 
 
 def label_extents(labels: VoxelArray) -> dict[int, Slices]:
-    """The bounding box (k, j, i) of every label that is present, by value, in order of value."""
-    from scipy import ndimage
+    """The bounding box (k, j, i) of every label that is present, by value, in order of value.
 
-    outer = extent(labels)
-    inner = labels[outer]
-    if inner.size == 0:
-        return {}
-    found = ndimage.find_objects(inner)
+    Found from the runs of equal voxels, of which there are few.
+    """
+    outer = extent(labels)[0]
+    low = np.full((int(labels.max(initial=0)) + 1, 3), np.iinfo(np.int64).max, dtype=np.int64)
+    high = np.full_like(low, -1)
+    for start in range(outer.start, outer.stop, _SLICES):
+        slab = labels[start : min(start + _SLICES, outer.stop)]
+        values, first, last = _runs(np.ascontiguousarray(slab).reshape(-1))
+        for axis, (lowest, highest) in enumerate(_reach(first, last, slab.shape)):
+            shift = start if axis == 0 else 0
+            np.minimum.at(low[:, axis], values, lowest + shift)
+            np.maximum.at(high[:, axis], values, highest + shift)
     return {
-        value: _moved(box, outer) for value, box in enumerate(found, start=1) if box is not None
+        int(value): _between(low[value], high[value] + 1)
+        for value in np.flatnonzero(high[:, 0] >= 0)
     }
+
+
+def _runs(flat: VoxelArray) -> tuple[VoxelArray, Places, Places]:
+    """Value, first and last place of every run of one value other than 0."""
+    first = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
+    last = np.append(first[1:], flat.size) - 1
+    drawn = flat[first] != 0
+    first, last = first[drawn], last[drawn]
+    return flat[first], first, last
+
+
+def _reach(
+    first: Places, last: Places, shape: tuple[int, ...]
+) -> tuple[tuple[Places, Places], ...]:
+    """The lowest and highest index of every run along k, j and i; a run may go over row ends."""
+    _, height, width = shape
+    rows, row_ends = first // width, last // width
+    slices, slice_ends = rows // height, row_ends // height
+    i = _folded(first % width, last % width, rows == row_ends, width)
+    j = _folded(rows % height, row_ends % height, slices == slice_ends, height)
+    return (slices, slice_ends), j, i
+
+
+def _folded(
+    low: Places, high: Places, whole: npt.NDArray[np.bool_], size: int
+) -> tuple[Places, Places]:
+    return np.where(whole, low, 0), np.where(whole, high, size - 1)
+
+
+def _between(low: Places, stop: Places) -> Slices:
+    k, j, i = (slice(int(a), int(b)) for a, b in zip(low, stop, strict=True))
+    return (k, j, i)
 
 
 def components(labels: VoxelArray, value: int, where: Slices) -> Components:
@@ -64,10 +107,3 @@ def components(labels: VoxelArray, value: int, where: Slices) -> Components:
 def _span(present: VoxelArray) -> slice:
     found = np.flatnonzero(present)
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
-
-
-def _moved(inner: Slices, outer: Slices) -> Slices:
-    k, j, i = (
-        slice(a.start + b.start, a.stop + b.start) for a, b in zip(inner, outer, strict=True)
-    )
-    return (k, j, i)

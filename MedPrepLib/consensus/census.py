@@ -32,8 +32,10 @@ Codes = npt.NDArray[np.integer]
 Batch = tuple[CountArray, Codes]
 """Places of words, and the row of each of their voxels."""
 
-_SLAB = 1 << 20
+_SLAB = 1 << 19
 """Voxels painted at a time, where a map is not simply copied."""
+_FEW = 4
+"""Up to so many outcomes are faster painted one by one than looked up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,18 +165,21 @@ def _code_type(rows: int) -> np.dtype[Any]:
 def _recolored(
     labels: LabelArray, outcomes: dict[int, Any], dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """A new map of the outcomes of the labels; the most frequent outcome is only filled in."""
-    common = outcomes.get(0, 0)
-    painted = np.full(labels.size, common, dtype) if common else np.zeros(labels.size, dtype)
+    """A new map of the outcomes of the labels; the outcome of background is only filled in."""
+    common = dtype.type(outcomes.get(0, 0))
     others = {value: out for value, out in outcomes.items() if out != common}
-    if not others:
-        return painted
+    painted = np.zeros(labels.size, dtype) if common == 0 else np.empty(labels.size, dtype)
     table = np.full(np.iinfo(labels.dtype).max + 1, common, dtype=dtype)
     table[list(others)] = list(others.values())
     for start in range(0, labels.size, _SLAB):
-        slab = labels[start : start + _SLAB]
-        if slab.any():
-            painted[start : start + _SLAB] = table[slab]
+        part, slab = painted[start : start + _SLAB], labels[start : start + _SLAB]
+        if len(others) > _FEW:
+            table.take(slab, out=part, mode="clip")
+            continue
+        if common != 0:
+            part.fill(common)
+        for value, outcome in others.items():
+            np.copyto(part, outcome, where=slab == value)
     return painted
 
 

@@ -128,10 +128,7 @@ def _known_copy(labels: LabelArray, known: BoolArray) -> LabelArray:
 
 
 def _decided(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelArray, int]:
-    known = rules.known
-    decide = _by_rows
-    if rules.unanimous:
-        decide = _plurality if np.count_nonzero(known) > 2 else _one_label
+    decide = _two_outcomes if rules.unanimous else _by_rows
     chosen = np.empty_like(columns[0])
     tied = 0
     for start in range(0, chosen.size, _BLOCK):
@@ -141,57 +138,51 @@ def _decided(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelArray, 
     return chosen, tied
 
 
-def _one_label(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelArray, BoolArray]:
-    """What :func:`_plurality` gives where there is one label: more than half of the raters."""
-    value = int(np.flatnonzero(rules.known)[-1])
-    drawn = np.zeros(columns[0].size, dtype=np.min_scalar_type(2 * len(columns)))
-    for column in columns:
-        drawn += np.equal(column, value).view(np.uint8)
-    drawn *= 2
-    winner = np.greater(drawn, len(columns)).astype(columns[0].dtype)
-    winner *= value
-    tied: BoolArray = np.equal(drawn, len(columns))
-    return _with_ties(columns, winner, tied, rules), tied
+def _two_outcomes(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelArray, BoolArray]:
+    """What :func:`_plurality` gives, faster where raters differ between two values only.
 
-
-def _plurality(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelArray, BoolArray]:
-    """The value most raters give to each voxel; the rule is asked only where two lead."""
+    That is nearly everywhere: along a border one side or the other is drawn.
+    """
     columns = [declared(column, rules.known) for column in columns]
-    votes = _votes(columns)
-    best = np.maximum(votes[0], votes[1]) if len(votes) > 1 else votes[0].copy()
-    for own in votes[2:]:
-        np.maximum(best, own, out=best)
-    leaders = np.zeros_like(best)
-    winner = np.zeros_like(columns[0])
-    for column, own in zip(columns, votes, strict=True):
-        leads = np.equal(own, best).view(np.uint8)
-        leaders += leads
-        np.maximum(winner, column * leads, out=winner)
-    # One leading value has as many raters behind it as votes; several have a multiple of that.
-    tied: BoolArray = np.not_equal(leaders, best)
-    return _with_ties(columns, winner, tied, rules), tied
-
-
-def _with_ties(
-    columns: Sequence[LabelArray], winner: LabelArray, tied: BoolArray, rules: Ballot
-) -> LabelArray:
+    low, high = columns[0].copy(), columns[0].copy()
+    for column in columns[1:]:
+        np.minimum(low, column, out=low)
+        np.maximum(high, column, out=high)
+    for_low, for_high = (_supporters(columns, values) for values in (low, high))
+    winner = np.where(for_high > for_low, high, low)
+    tied: BoolArray = np.equal(for_high + for_high, len(columns))
+    several = for_low + for_high < len(columns)
+    if several.any():
+        winner[several], tied[several] = _plurality([c[several] for c in columns])
     if rules.rule.constant is not None:
         winner[tied] = rules.rule.constant
     elif tied.any():
         winner[tied] = _by_rows([column[tied] for column in columns], rules)[0]
-    return winner
+    return winner, tied
 
 
-def _votes(columns: Sequence[LabelArray]) -> list[npt.NDArray[np.unsignedinteger]]:
-    """For each rater's column how many raters agree with it, themselves included."""
-    dtype = np.min_scalar_type(2 * len(columns))
-    votes = [np.ones(columns[0].size, dtype=dtype) for _ in columns]
-    for a, one in enumerate(columns):
-        for b in range(a + 1, len(columns)):
-            same = np.equal(one, columns[b]).view(np.uint8)  # adding bytes is far faster than bools
-            votes[a] += same
-            votes[b] += same
+def _supporters(
+    columns: Sequence[LabelArray], values: LabelArray
+) -> npt.NDArray[np.unsignedinteger]:
+    """How many raters give each of the values."""
+    votes = np.zeros(values.size, dtype=np.min_scalar_type(2 * len(columns)))
+    for column in columns:
+        votes += np.equal(column, values).view(np.uint8)  # bytes add far faster than bools
     return votes
+
+
+def _plurality(columns: Sequence[LabelArray]) -> tuple[LabelArray, BoolArray]:
+    """The value most raters give to each voxel, and where two such values lead."""
+    votes = [_supporters(columns, column) for column in columns]
+    best = np.max(votes, axis=0)
+    leaders = np.zeros_like(best)
+    winner = np.zeros_like(columns[0])
+    for column, own in zip(columns, votes, strict=True):
+        leads = np.equal(own, best)
+        leaders += leads
+        np.maximum(winner, column * leads, out=winner)
+    # One leading value has as many raters behind it as votes; several have a multiple of that.
+    return winner, np.not_equal(leaders, best)
 
 
 def _by_rows(columns: Sequence[LabelArray], rules: Ballot) -> Decision:

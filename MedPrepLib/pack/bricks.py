@@ -40,7 +40,8 @@ def write_bricks(
 ) -> h5py.Dataset:
     """A chunked dataset ``name`` with the voxels of ``array`` (k, j, i), cast to ``dtype``.
 
-    Only one brick at a time is copied. The caller made sure that the values fit ``dtype``.
+    Neighboring bricks of a row are written together; no more than a row is copied at a time. The
+    caller made sure that the values fit ``dtype``.
     """
     bricks = tuple(min(BRICK, n) for n in array.shape)
     dataset = group.create_dataset(
@@ -54,10 +55,10 @@ def write_bricks(
         **filters_of(codec),
     )
     background = np.asarray(fill, dtype=dtype)
-    for place in _places(array.shape, bricks):
-        brick = array[place]
-        if (brick != background).any():
-            dataset[place] = brick.astype(dtype)
+    for k, j in itertools.product(*(range(0, n, BRICK) for n in array.shape[:2])):
+        row = array[k : k + BRICK, j : j + BRICK]
+        for start, stop in _stored_runs(row, background):
+            dataset[k : k + BRICK, j : j + BRICK, start:stop] = row[..., start:stop].astype(dtype)
     return dataset
 
 
@@ -76,7 +77,11 @@ def write_table(group: h5py.Group, name: str, rows: npt.NDArray[Any], codec: Cod
     )
 
 
-def _places(shape: tuple[int, ...], bricks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    starts = (range(0, n, step) for n, step in zip(shape, bricks, strict=True))
-    for corner in itertools.product(*starts):
-        yield tuple(slice(c, c + step) for c, step in zip(corner, bricks, strict=True))
+def _stored_runs(row: VoxelArray, background: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Along the last axis, the runs of bricks that hold something besides the fill value."""
+    filled = (row != background).any(axis=(0, 1))
+    size = filled.size
+    stored = np.logical_or.reduceat(filled, np.arange(0, size, BRICK))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], stored, [False]))))
+    for first, last in edges.reshape(-1, 2).tolist():
+        yield first * BRICK, min(last * BRICK, size)

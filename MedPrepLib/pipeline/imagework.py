@@ -35,7 +35,10 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
             return draft.plus(fault.at(case.id))
     if geometry is None:
         return draft.plus(catalog.NO_POSITION.at(case.id, "no grid can be made of the headers"))
-    findings = screened(case, geometry, task.study.screen)
+    findings = list(screened(case, geometry, task.study.screen))
+    if not (case.readings or case.boxes or case.slices):
+        # Said before the voxels are read: most studies leave such images out.
+        findings.append(catalog.NO_READING.at(case.id, "there is no annotation of this image"))
     return replace(draft.plus(*findings), geometry=geometry)
 
 

@@ -28,11 +28,10 @@ def align(task: CaseTask, draft: Draft) -> Draft:
             readings.append(result)
     boxes, slices, said = _other_readings(task, draft)
     findings += said
-    if not (masks or boxes or slices):
-        case = draft.case
-        count = len(case.readings) + len(case.boxes) + len(case.slices)
-        message = f"{count} readings, none usable" if count else "there is no mask for this image"
-        findings.append(catalog.NO_READING.at(case.id, message))
+    case = draft.case
+    count = len(case.readings) + len(case.boxes) + len(case.slices)
+    if count and not (masks or boxes or slices):
+        findings.append(catalog.NO_READING.at(case.id, f"{count} readings, none usable"))
     return replace(
         draft.plus(*findings),
         masks=masks,

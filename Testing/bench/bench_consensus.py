@@ -2,18 +2,16 @@
 
 Run from the repository root: ``python Testing/bench/bench_consensus.py [--slices 200]``. The
 readings are blobs (512 x 512 x slices) that each rater draws a little differently. SimpleITK's
-threads are counted. Extra memory is what a process needs above its inputs, measured in a process
-of its own.
+threads are counted.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from MedPrepLib.agree.chance import chance_agreement
 from MedPrepLib.config.settings import Consensus
-from MedPrepLib.consensus import consensus, majority_vote, multilabel_staple, soft_label, staple
+from MedPrepLib.consensus import (
+    ProbabilityMap,
+    consensus,
+    majority_vote,
+    multilabel_staple,
+    soft_label,
+    staple,
+)
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.segmentation import Segment, Segmentation
 
@@ -80,6 +85,10 @@ def study(maps, labels):
     return readings, [s.name for s in segments], {s.name: s.value for s in segments}
 
 
+def dense(probability: ProbabilityMap):
+    return probability.array()
+
+
 def bench(labels, raters, slices, rounds):
     import SimpleITK as sitk
 
@@ -98,13 +107,16 @@ def bench(labels, raters, slices, rounds):
     if labels == 1:
         compare(
             f"STAPLE with volume, {what}",
-            lambda: staple(readings, names[0], weighed).probability.array(),
+            lambda: dense(staple(readings, names[0], weighed).probability),
             lambda: sitk.STAPLE(images),
             1,
         )
         alone("STAPLE p, q only", lambda: staple(readings, names[0], weighed), rounds)
-        alone("soft label with volume", lambda: soft_label(readings, names[0], hashes)
-              .probability.array(), rounds)  # fmt: skip
+        alone(
+            "soft label with volume",
+            lambda: dense(soft_label(readings, names[0], hashes).probability),
+            rounds,
+        )
     elif labels < 10:
         compare(
             f"multi-label STAPLE, {what}",
@@ -118,14 +130,15 @@ def bench(labels, raters, slices, rounds):
 
 
 def extra_memory(labels, raters, slices):
-    """Megabytes that a STAPLE consensus needs beside its inputs (high-water mark)."""
+    """Megabytes that a STAPLE consensus needs beside its inputs, its label map included."""
     maps = blobs((slices, 512, 512), labels, raters)
     readings, names, values = study(maps, labels)
     hashes = dict.fromkeys(readings, "")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
     consensus(readings, names, values, Consensus(method="staple"), hashes)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (after - before) / 1024
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / 1e6
 
 
 def main():
@@ -137,8 +150,7 @@ def main():
     print(f"{'':<46} {'MedPrep':>12} {'SimpleITK':>14}")
     for labels in given.labels:
         bench(labels, 8, given.slices, given.rounds)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            extra = pool.apply(extra_memory, (labels, 8, given.slices))
+        extra = extra_memory(labels, 8, given.slices)
         print(f"{'STAPLE consensus, extra memory':<46} {extra:9.0f} MB")
 
 

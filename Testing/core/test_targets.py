@@ -129,3 +129,16 @@ def test_the_extent_holds_every_labeled_voxel_and_no_empty_border(seed):
         assert labels[where].size == 0
         return
     assert [(s.start, s.stop) for s in where] == [(a.min(), a.max() + 1) for a in found]
+
+
+@pytest.mark.parametrize("part", [0.002, 0.05, 0.7, 1.0])
+def test_label_boxes_equal_scipy_on_any_grid(part):
+    rng = np.random.default_rng(int(part * 1000))
+    for shape in ((1, 1, 1), (3, 40, 7), (40, 1, 9), (33, 17, 1), (20, 21, 22)):
+        labels = rng.integers(1, 300, shape) * (rng.random(shape) < part)
+        labels[shape[0] // 2 :, :, shape[2] // 3 :] = 7
+        labels = labels.astype(np.uint16)
+        boxes = ndimage.find_objects(labels)
+        expected = {value: box for value, box in enumerate(boxes, 1) if box is not None}
+        assert label_extents(labels) == expected
+        assert label_extents(np.zeros_like(labels)) == {}
