@@ -218,7 +218,10 @@ def _volumes(report: ReportInput, case: CaseResult) -> tuple[LabelVolume, ...]:
 def _volume(voxels: int | None, milliliters: float) -> str:
     if voxels is None:
         return NOTHING
-    return number(voxels * milliliters, 3) if voxels else "empty"
+    volume = voxels * milliliters
+    if volume >= 100:
+        return f"{volume:,.0f}"
+    return number(volume, 3) if voxels else "empty"
 
 
 def _geometry(case: CaseResult) -> tuple[tuple[str, str], ...]:

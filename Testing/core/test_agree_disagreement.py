@@ -234,6 +234,20 @@ def test_one_thick_slice_is_no_border_sliver():
     assert box_steps(Geometry((5, 5, 1))) == (1, 2, 2)
 
 
+def test_who_drew_less_than_half_of_a_part_is_against_it():
+    organ = block((2, 14), (2, 20), (2, 20))
+    lobe, half, less = (block((4, 8), (4, 8), (20, 20 + n)) for n in (6, 4, 2))
+    readings = {
+        "all": tumor(organ | lobe, LARGE),
+        "less": tumor(organ | less, LARGE),
+        "most": tumor(organ | half, LARGE),
+        "none": tumor(organ, LARGE),
+    }
+    (found,) = differing_components(readings)
+    assert (found.kind, found.voxels) == ("part", 96)
+    assert (found.raters_for, found.raters_against) == (("all", "most"), ("less", "none"))
+
+
 def test_a_rater_who_did_not_annotate_the_label_is_neither_for_nor_against():
     lesion = block((15, 18), (28, 32), (30, 34))
     blank = Segmentation((np.zeros(LARGE.shape, np.uint8),), LARGE, ())

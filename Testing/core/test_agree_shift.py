@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from MedPrepLib.agree import agree
-from MedPrepLib.agree.shift import find_shifts
+from MedPrepLib.agree.crops import crop
+from MedPrepLib.agree.shift import best_shift, find_shifts
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.segmentation import Segment, Segmentation
@@ -72,3 +73,31 @@ def test_a_true_disagreement_is_no_shift(other):
 def test_raters_who_agree_are_not_searched():
     mask = blob((12, 18, 20), (4, 7, 6))
     assert shifts(a=mask, b=mask) == ()
+
+
+def tube(step, length, offset):
+    """A thin diagonal tube: only diagonal steps follow it."""
+    mask = np.zeros(GRID.shape, np.uint8)
+    for n in range(length):
+        k, j, i = (o + n * s for o, s in zip(offset, step, strict=True))
+        mask[k : k + 2, j : j + 2, i : i + 2] = 1
+    return mask
+
+
+def common(fixed, moving, shift):
+    moved = np.roll(np.pad(moving, 40), shift, axis=(0, 1, 2))
+    return int((np.pad(fixed, 40) & moved).sum())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_neighbor_of_the_shift_found_has_more_in_common(seed):
+    rng = np.random.default_rng(seed)
+    fixed = tube((1, 1, 1), 8, rng.integers(2, 10, 3)) | blob(rng.uniform(8, 16, 3), (2, 3, 2))
+    moving = tube((1, 1, 1), 14, rng.integers(0, 8, 3)) | blob(rng.uniform(8, 16, 3), (2, 2, 4))
+    readings = readings_of(a=fixed, b=moving)
+    a, b = (crop(readings[rater], "tumor") for rater in "ab")
+    shift, value = best_shift(a, b, np.inf)
+    assert value == 2 * common(fixed, moving, shift) / (fixed.sum() + moving.sum())
+    around = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
+    best = max(common(fixed, moving, tuple(np.add(shift, step).tolist())) for step in around)
+    assert common(fixed, moving, shift) == best

@@ -7,12 +7,13 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from MedPrepLib.errors import GeometryError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
 from MedPrepLib.labels import Label, LabelSchema
-from MedPrepLib.regions import extent
+from MedPrepLib.regions import extent, label_extents
 from MedPrepLib.results import SliceRange
 from MedPrepLib.targets import derive
 
