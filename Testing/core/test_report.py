@@ -164,7 +164,7 @@ def test_the_numbers_of_agreement_follow_the_rule_of_the_study():
     mean = changed(report.settings.agree, rule="mean_pair")
     other = agreement_view(replace(report, settings=changed(report.settings, agree=mean)))
     assert other.median > view.median
-    assert "lowest of its labels" in _words(
+    assert "lowest mean over pairs of raters among the labels" in _words(
         render(replace(report, settings=changed(report.settings, agree=mean)))
     )
 

@@ -1,0 +1,162 @@
+"""Boxes, slice labels and weighted consensus, from files on disk to the packed case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MedPrepLib.boxes import index_box, to_world
+from MedPrepLib.config import parse_study
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.identity import SiteKey
+from MedPrepLib.images import Volume
+from MedPrepLib.load import open_cohort
+from MedPrepLib.markups import write_boxes
+from MedPrepLib.pipeline import Order, Summary, run
+from MedPrepLib.sample.niftifile import write_nifti
+
+GRID = Geometry((20, 18, 12), (1.0, 1.0, 2.0), (-10.0, 5.0, 100.0))
+KEY = SiteKey(bytes(32))
+STUDY = """
+name = "readings"
+[[sources]]
+kind = "folders"
+path = "raw"
+modality = "MR"
+[labels.tumor]
+value = 3
+[privacy]
+case_names = "given"
+[split]
+test_fraction = 0
+"""
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw" / "north" / "p1" / "c1"
+    (folder / "masks").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(0, 500, GRID.shape).astype(np.int16)
+    write_nifti(folder / "image.nii.gz", Volume(voxels, GRID))
+    return folder / "masks"
+
+
+def finished(folder: Path, settings: str = "") -> Summary:
+    text = STUDY + settings
+    order = Order(parse_study(text), text, folder, folder / "cohort", workers=1)
+    return run(order, key=KEY)
+
+
+def draw_box(path: Path, start: tuple[int, int, int], stop: tuple[int, int, int]) -> None:
+    write_boxes(path, [to_world(index_box("tumor", start, stop, GRID), GRID)])
+
+
+def draw_mask(path: Path, j: slice, i: slice) -> None:
+    voxels = np.zeros(GRID.shape, np.uint8)
+    voxels[4:8, j, i] = 3
+    write_nifti(path, Volume(voxels, GRID))
+
+
+def test_boxes_of_three_raters_become_one_box_by_median(tmp_path, masks) -> None:
+    draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_box(masks / "ben.mrk.json", (5, 4, 4), (11, 10, 8))
+    draw_box(masks / "chen.mrk.json", (4, 4, 4), (10, 11, 9))
+    summary = finished(tmp_path)
+    (case,) = summary.included
+    assert case.agreement is not None
+    assert {row.outcome for row in case.agreement.boxes} == {"measured"}
+    assert all(row.matched == 1 for row in case.agreement.boxes)
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.boxes.tolist() == [[4, 4, 4, 8, 10, 10]]  # k0, j0, i0, k1, j1, i1
+    assert packed.box_labels.tolist() == [3]
+    assert packed.annotated is False
+
+
+def test_slice_labels_are_voted_on(tmp_path, masks) -> None:
+    for rater, stop in (("ana", 6), ("ben", 7), ("chen", 9)):
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,3,{stop}\n")
+    summary = finished(tmp_path)
+    (case,) = summary.included
+    assert case.targets is not None
+    assert [(s.label, s.start, s.stop) for s in case.targets.slices] == [("tumor", 3, 7)]
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.slices.tolist() == [[3, 3, 7]]
+
+
+def test_a_box_file_that_cannot_be_read_leaves_the_other_raters(tmp_path, masks) -> None:
+    draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    (masks / "ben.mrk.json").write_text("{broken")
+    summary = finished(tmp_path)
+    (case,) = summary.included
+    codes = {(f.item, f.code) for f in case.findings}
+    assert ("north_p1_c1/ben", "READING_UNREADABLE") in codes
+    assert case.targets is not None
+    assert len(case.targets.boxes) == 1
+
+
+def test_an_image_without_any_reading_is_left_out_before_its_voxels_are_read(
+    tmp_path, masks
+) -> None:
+    assert not list(masks.iterdir())
+    summary = finished(tmp_path)
+    (case,) = summary.excluded
+    assert [f.code for f in case.findings if f.severity.word == "reject"] == ["NO_READING"]
+    assert case.geometry is not None
+    assert case.statistics is None
+
+
+def test_staple_weighs_raters_and_says_how(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "chen.nii.gz", slice(12, 16), slice(12, 16))
+    summary = finished(tmp_path, '[consensus]\nmethod = "staple"\n')
+    (case,) = summary.included
+    assert case.consensus is not None
+    assert case.consensus.method == "staple"
+    performance = {row.rater: row.sensitivity for row in case.consensus.performance}
+    assert performance["ana"] == pytest.approx(1, abs=1e-3)
+    assert performance["chen"] == pytest.approx(0, abs=1e-3)
+    assert case.agreement is not None
+    causes = {(c.rater_a, c.rater_b): c.code for c in case.agreement.causes if c.best}
+    assert set(causes) == {("ana", "chen"), ("ben", "chen")}
+
+
+def test_undecided_voxels_keep_their_own_value_in_the_packed_mask(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(6, 12))
+    finished(tmp_path, '[consensus]\nties = "undecided"\n')
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.ignore_value == 255
+    assert np.count_nonzero(packed.mask == 255) == 4 * 6 * 4  # two columns on either side
+    assert np.count_nonzero(packed.mask == 3) == 4 * 6 * 4
+
+
+def test_a_repeated_reading_has_no_second_vote_and_is_told_apart(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ana@2.nii.gz", slice(4, 10), slice(4, 11))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(4, 10))
+    summary = finished(tmp_path)
+    (case,) = summary.included
+    assert case.consensus is not None
+    assert case.consensus.raters == ("ana", "ben")
+    assert case.agreement is not None
+    (row,) = case.agreement.labels
+    assert row.mean_dice is not None
+    assert row.intra_mean_dice == pytest.approx(2 * 144 / (144 + 168))
+    table = (tmp_path / "cohort/report/agreement.csv").read_text()
+    assert '"intra"' in table
+
+
+def test_changing_a_reading_makes_the_consensus_anew(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(4, 10))
+    first = finished(tmp_path).included[0].consensus
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(5, 10))
+    second = finished(tmp_path).included[0].consensus
+    assert first is not None
+    assert second is not None
+    assert first.inputs["ana"] == second.inputs["ana"]
+    assert first.inputs["ben"] != second.inputs["ben"]
