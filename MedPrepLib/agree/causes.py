@@ -99,7 +99,7 @@ def _outlier(pair: PairAgreement, agreement: Agreement) -> str:
 
 
 def _causes(question: Question) -> list[Cause]:
-    """The causes whose test passes; the first of two vague ones if none does."""
+    """The causes whose test passes; the border where nothing better is known."""
     found = _renamed(question)
     if question.pair.outcome != "measured":
         return [*found, _absent(question)]
@@ -107,7 +107,7 @@ def _causes(question: Question) -> list[Cause]:
         found += test(question)
     if all(cause.code == "other grid" for cause in found):
         found.append(opinions.border(question))
-    return found
+    return found + _moved_on_lattice(question)
 
 
 def _renamed(q: Question) -> list[Cause]:
@@ -239,7 +239,5 @@ _TESTS: tuple[Callable[[Question], list[Cause]], ...] = (
     opinions.more_or_less,
     opinions.apart,
     opinions.lesions_differ,
-    opinions.other_border,
-    _moved_on_lattice,
 )
 """In order of likelihood."""

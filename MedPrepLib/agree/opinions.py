@@ -73,12 +73,6 @@ def lesions_differ(q: Question) -> list[Cause]:
     return [q.cause("different lesions", f"{_lesion_words(q)}.")]
 
 
-def other_border(q: Question) -> list[Cause]:
-    """The same lesions and nearly the same volume, and yet a low Dice."""
-    unmatched = q.match.missed or q.match.extra
-    return [] if unmatched or q.ratio >= LARGER else [border(q)]
-
-
 def border(q: Question) -> Cause:
     """What remains to be said when nothing else explains the Dice; both masks hold voxels."""
     where = common_box([q.a.where, q.b.where])

@@ -92,7 +92,7 @@ class Parts:
         """Voxels per part (count,)."""
         return self.sums(self.runs.lengths).astype(np.int64)
 
-    def sums(self, values: npt.NDArray[np.number]) -> FloatArray:
+    def sums(self, values: IntArray | FloatArray) -> FloatArray:
         """A value per run (n,) added up per part (count,); whole numbers stay exact to 2**53."""
         return np.bincount(self.number, weights=values, minlength=self.count).astype(np.float64)
 

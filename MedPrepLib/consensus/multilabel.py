@@ -193,7 +193,7 @@ def _posterior(pairs: _Pairs, theta: FloatTable, prior: FloatTable) -> FloatTabl
     return scaled
 
 
-def _tables(cells: IntArray, weights: npt.ArrayLike, size: int) -> FloatTable:
+def _tables(cells: IntArray, weights: IntArray | FloatTable, size: int) -> FloatTable:
     """(R, C, C): the sum of the weights that fall into each cell of each rater's matrix."""
     flat = [np.bincount(row, weights, minlength=size * size) for row in cells]
     return np.array(flat, dtype=np.float64).reshape(len(cells), size, size)

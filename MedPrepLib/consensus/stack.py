@@ -21,7 +21,8 @@ def stacked(made: Panel, choose: Callable[[str, Census], Choice]) -> tuple[Voxel
     A segment lies above all those with lower values, and so does its ignore value: a voxel that
     may or may not belong to the topmost segment is undecided.
     """
-    merged = np.zeros(made.shape, dtype=map_type(made.values))
+    dtype = map_type(made.values)
+    merged: VoxelArray | None = None
     total = 0
     for label, value in made.values.items():
         voters = made.annotators(label)
@@ -31,9 +32,16 @@ def stacked(made: Panel, choose: Callable[[str, Census], Choice]) -> tuple[Voxel
         inside, tied = choose(label, census)
         breaker = made.rule.column(voters)
         own = 0 if breaker is None else census.rows[tied, breaker] * value
-        table = np.where(inside, value, 0).astype(merged.dtype)
+        table = np.where(inside, value, 0).astype(dtype)
         table[tied] = made.rule.settle(np.full(np.count_nonzero(tied), value), own)
         painted = census.painted(table)
-        np.copyto(merged, painted, where=painted > 0)
+        merged = painted if merged is None else _above(merged, painted)
         total += int(census.counts[tied].sum())
-    return merged, total
+    return np.zeros(made.shape, dtype) if merged is None else merged, total
+
+
+def _above(below: VoxelArray, painted: VoxelArray) -> VoxelArray:
+    """``below``, changed where something is painted; slice by slice, to need no volume for it."""
+    for under, over in zip(below, painted, strict=True):
+        np.copyto(under, over, where=over > 0)
+    return below

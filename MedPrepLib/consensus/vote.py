@@ -143,11 +143,10 @@ def _two_outcomes(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelAr
 
     That is nearly everywhere: along a border one side or the other is drawn.
     """
-    columns = [declared(column, rules.known) for column in columns]
-    low, high = columns[0].copy(), columns[0].copy()
-    for column in columns[1:]:
-        np.minimum(low, column, out=low)
-        np.maximum(high, column, out=high)
+    low, high = _extremes(columns)
+    if not rules.known.all() or int(high.max(initial=0)) >= rules.known.size:
+        columns = [declared(column, rules.known) for column in columns]
+        low, high = _extremes(columns)
     for_low, for_high = (_supporters(columns, values) for values in (low, high))
     winner = np.where(for_high > for_low, high, low)
     tied: BoolArray = np.equal(for_high + for_high, len(columns))
@@ -159,6 +158,15 @@ def _two_outcomes(columns: Sequence[LabelArray], rules: Ballot) -> tuple[LabelAr
     elif tied.any():
         winner[tied] = _by_rows([column[tied] for column in columns], rules)[0]
     return winner, tied
+
+
+def _extremes(columns: Sequence[LabelArray]) -> tuple[LabelArray, LabelArray]:
+    """The lowest and the highest value of each voxel."""
+    low, high = columns[0].copy(), columns[0].copy()
+    for column in columns[1:]:
+        np.minimum(low, column, out=low)
+        np.maximum(high, column, out=high)
+    return low, high
 
 
 def _supporters(

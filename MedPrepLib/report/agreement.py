@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from MedPrepLib.agree.pairs import pairs_kind
 from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.summary import raters_of
 from MedPrepLib.report.text import median
@@ -166,7 +167,7 @@ def _label_rows(report: ReportInput, threshold: float) -> tuple[LabelRow, ...]:
 def _matrices(report: ReportInput, threshold: float) -> tuple[Matrix, ...]:
     values: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     for case in report.included:
-        for pair in case.agreement.pairs if case.agreement is not None else ():
+        for pair in _between_people(case):
             if pair.dice is not None:
                 first, second = sorted((pair.rater_a, pair.rater_b))
                 values[pair.label][first, second].append(pair.dice)
@@ -178,6 +179,12 @@ def _matrices(report: ReportInput, threshold: float) -> tuple[Matrix, ...]:
     ]
     found.sort(key=_lowest_mean)
     return tuple(found[:MAX_MATRICES])
+
+
+def _between_people(case: CaseResult) -> list[PairAgreement]:
+    """The pairs of a case that are not two readings of one person."""
+    pairs = case.agreement.pairs if case.agreement is not None else ()
+    return [pair for pair in pairs if pairs_kind(pair.rater_a, pair.rater_b) == "inter"]
 
 
 def _matrix(
@@ -211,7 +218,7 @@ def _worst_pairs(cases: Sequence[CaseResult], threshold: float) -> tuple[WorstPa
     """The lowest pairs of the cohort: one per case and label."""
     found: dict[tuple[str, str], WorstPair] = {}
     for case in cases:
-        for pair in case.agreement.pairs if case.agreement is not None else ():
+        for pair in _between_people(case):
             key = (case.id, pair.label)
             if pair.dice is None or (key in found and _dice(found[key]) <= pair.dice):
                 continue
