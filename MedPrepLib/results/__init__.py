@@ -1,0 +1,83 @@
+"""What the stages found out about one case: small frozen values without voxels.
+
+They cross process borders, are kept in the ledger as JSON, and feed manifest and report. Nothing
+in here identifies a patient: names are those identity.py made.
+"""
+
+from MedPrepLib.results.agreement import (
+    Agreement,
+    BoxAgreement,
+    Cause,
+    CauseCode,
+    ChanceAgreement,
+    Difference,
+    LabelAgreement,
+    LesionCount,
+    Outcome,
+    PairAgreement,
+    PairSurface,
+    SliceAgreement,
+    SurfaceDistances,
+    WorstSlice,
+)
+from MedPrepLib.results.case import (
+    CaseResult,
+    GridVerdict,
+    ReadingResult,
+    ShardFile,
+    Statistics,
+    Verdict,
+)
+from MedPrepLib.results.consensus import (
+    ConsensusRecord,
+    RaterPerformance,
+)
+from MedPrepLib.results.lesions import (
+    Lesion,
+    LesionMatch,
+    LesionPair,
+    PairLesions,
+)
+from MedPrepLib.results.targets import (
+    AnyBox,
+    Box,
+    MergedBox,
+    SliceLabels,
+    SliceRange,
+    Targets,
+)
+
+__all__ = [
+    "Agreement",
+    "AnyBox",
+    "Box",
+    "BoxAgreement",
+    "CaseResult",
+    "Cause",
+    "CauseCode",
+    "ChanceAgreement",
+    "ConsensusRecord",
+    "Difference",
+    "GridVerdict",
+    "LabelAgreement",
+    "Lesion",
+    "LesionCount",
+    "LesionMatch",
+    "LesionPair",
+    "MergedBox",
+    "Outcome",
+    "PairAgreement",
+    "PairLesions",
+    "PairSurface",
+    "RaterPerformance",
+    "ReadingResult",
+    "ShardFile",
+    "SliceAgreement",
+    "SliceLabels",
+    "SliceRange",
+    "Statistics",
+    "SurfaceDistances",
+    "Targets",
+    "Verdict",
+    "WorstSlice",
+]

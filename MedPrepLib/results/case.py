@@ -1,0 +1,98 @@
+"""Everything that was found out about one case."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.results.agreement import Agreement
+from MedPrepLib.results.consensus import ConsensusRecord
+from MedPrepLib.results.targets import Targets
+
+Verdict = Literal["same", "rounding", "move", "resample", "reject"]
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Exact intensity statistics of a standardized image, in its own unit (HU for CT).
+
+    ``std`` is the population standard deviation. ``percentiles`` maps "0.5", "50", "99.5"... to
+    values (inverted-cdf definition: an observed voxel value). Padding voxels outside the field of
+    view are left out and counted in ``padding``; clipped ones are counted and included.
+    """
+
+    count: int
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+    percentiles: dict[str, float]
+    padding: int = 0
+    clipped_low: int = 0
+    clipped_high: int = 0
+
+
+class GridVerdict(msgspec.Struct, frozen=True):
+    """How a mask's grid lies to its image's grid.
+
+    same: within 1e-3 mm. rounding: within 0.1 of the smallest spacing, snapped. move: the same
+    lattice shifted, cropped, flipped or permuted; moved without interpolation. resample: another
+    grid; nearest neighbor. reject: cannot be compared. ``cause`` is a short phrase in words.
+    """
+
+    verdict: Verdict
+    displacement_mm: float
+    cause: str
+    sentence: str
+
+
+class ReadingResult(msgspec.Struct, frozen=True):
+    """One rater's reading after it was brought to the image grid and the label schema."""
+
+    rater: str
+    grid: GridVerdict
+    voxels: dict[str, int]
+    """Voxels per annotated label; 0 means annotated empty, absent means not annotated."""
+    content_hash: str
+    """SHA-256 over grid, label names and voxels: changes when the reading changes."""
+
+
+class ShardFile(msgspec.Struct, frozen=True):
+    """One written case file: path relative to the cohort, size in bytes, SHA-256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class CaseResult(msgspec.Struct, frozen=True):
+    """Everything later stages need to know of one case, included or not."""
+
+    id: str
+    patient: str
+    center: str
+    modality: str
+    device: str
+    sex: str
+    age_years: int | None
+    findings: tuple[Finding, ...]
+    geometry: Geometry | None = None
+    statistics: Statistics | None = None
+    readings: tuple[ReadingResult, ...] = ()
+    agreement: Agreement | None = None
+    consensus: ConsensusRecord | None = None
+    targets: Targets | None = None
+    pixel_hash: str = ""
+    shard: ShardFile | None = None
+    picture: str = ""
+    """File name of the overlay picture in the private folder; empty when there is none."""
+
+    @property
+    def included(self) -> bool:
+        """True when nothing rejects the case itself.
+
+        A finding about one reading (item ``case/rater``) leaves out that reading only.
+        """
+        return worst(f for f in self.findings if f.item == self.id) != Severity.REJECT
