@@ -84,6 +84,11 @@ class LabelSchema:
         """The names in order of value."""
         return tuple(label.name for label in self.labels)
 
+    @property
+    def ignore_value(self) -> int:
+        """What undecided voxels of a label map hold: the largest value of its type."""
+        return 255 if max((x.value for x in self.labels), default=0) <= 255 else MAX_LABEL_VALUE
+
     def find(self, name: str) -> Label | None:
         """The label with this name or alias, ignoring case, blanks, dashes and underscores."""
         return self._by_key.get(normalized_name(name))

@@ -67,6 +67,12 @@ def _contradictions(study: Study) -> Iterator[str]:
             close = difflib.get_close_matches(code, [k.code for k in all_kinds()], n=1)
             hint = f'; did you mean "{close[0]}"?' if close else ""
             yield f"$.screen.severity.{code}: no such finding code{hint}"
+    taken = schema.valued(schema.ignore_value)
+    if study.consensus.ties == "undecided" and taken is not None:
+        yield (
+            f"$.labels.{taken.name}.value: {taken.value} is what undecided voxels hold "
+            '(consensus.ties = "undecided"); give the label another value'
+        )
     low, high = study.standardize.ct_low_hu, study.standardize.ct_high_hu
     if low >= high:
         yield f"$.standardize.ct_low_hu: {low} HU is not below ct_high_hu, {high} HU"

@@ -98,8 +98,7 @@ def estimate(census: Census, settings: study.Consensus) -> Estimate:
         q = _fraction(1 - drawn, counts * (1 - inside), q)
         inside = _expected(drawn, p, q, prior, inside)
         change = np.abs(np.concatenate([p, q]) - last).max()
-        # ITK has no parameters to compare with in its first round.
-        converged = bool(iterations > 0 and change <= PARAMETER_CHANGE)
+        converged = bool(change <= PARAMETER_CHANGE)
         iterations += 1
     return Estimate(
         inside=inside,

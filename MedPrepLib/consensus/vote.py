@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -54,14 +55,14 @@ class Ballot:
     rule: TieRule
     breaker: int | None
 
-    @property
+    @cached_property
     def known(self) -> BoolArray:
         """By value: background, and labels that somebody annotated."""
         table = np.asarray(self.voters.any(axis=1), dtype=np.bool_)
         table[0] = True
         return table
 
-    @property
+    @cached_property
     def unanimous(self) -> bool:
         """Whether everybody votes on every label, so that a voxel's winner is a plain plurality."""
         return bool(self.voters[self.voters.any(axis=1)].all()) and len(self.voters) > 1

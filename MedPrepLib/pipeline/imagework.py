@@ -6,11 +6,13 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from MedPrepLib import catalog
 from MedPrepLib.cohort import Case
 from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError, UnsupportedError
 from MedPrepLib.formats.faults import FileFaultError
-from MedPrepLib.images import Volume
+from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known, own_rejection
 from MedPrepLib.pipeline.order import PICTURES
 from MedPrepLib.screen import judged, modality_of
@@ -99,7 +101,7 @@ def picture(task: CaseTask, draft: Draft) -> Draft:
     png = overlay(
         known(draft.image),
         draft.masks,
-        draft.label_map,
+        decided(draft),
         task.study.schema(),
         window=window,
         modality=modality_of(draft.case),
@@ -107,6 +109,13 @@ def picture(task: CaseTask, draft: Draft) -> Draft:
     name = f"{draft.case.id}.png"
     write_bytes(task.private / PICTURES / name, png)
     return replace(draft, picture=name)
+
+
+def decided(draft: Draft) -> VoxelArray | None:
+    """The label map without undecided voxels, which are no structure to draw."""
+    if draft.label_map is None or draft.consensus is None or draft.consensus.ignore_value is None:
+        return draft.label_map
+    return np.where(draft.label_map == draft.consensus.ignore_value, 0, draft.label_map)
 
 
 def pack(task: CaseTask, draft: Draft) -> Draft:

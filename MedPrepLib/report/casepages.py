@@ -263,6 +263,8 @@ def _lineage(record: ConsensusRecord | None) -> tuple[tuple[str, str], ...]:
         ("Raters", ", ".join(record.raters)),
         ("Ties go to", record.tie_rule),
         ("Tied voxels", f"{record.tied_voxels:,}"),
+        *([("Stored as", str(record.ignore_value))] if record.ignore_value is not None else []),
+        *([("Converged", "no")] if record.converged is False else []),
         ("Made from", ", ".join(hashes)),
         *_performance(record),
     )

@@ -44,6 +44,11 @@ def test_defaults_fill_what_is_not_said() -> None:
         ("[screen.severity]\nNO_DEVIC = 'off'", "$.screen.severity.NO_DEVIC", ["NO_DEVICE"]),
         ("[screen.severity]\nNO_DEVICE = 'of'", "$.screen.severity.NO_DEVICE", ["off"]),
         ("[agree]\nthreshold = 1.2", "$.agree.threshold", ["1.2", "0..1"]),
+        (
+            "[labels.third]\nvalue = 255\n[consensus]\nties = 'undecided'",
+            "$.labels.third.value",
+            ["255", "undecided"],
+        ),
         ("[agree]\nlesion_iou = 1", "$.agree.lesion_iou", ["1", "0..<1"]),
         ("[agree]\nbox_iou = 0", "$.agree.box_iou", ["0", ">0..1"]),
         ("[agree]\nrule = 'worst'", "$.agree.rule", ["worst_pair", "mean_pair"]),

@@ -7,7 +7,9 @@ import pytest
 
 from MedPrepLib import joint
 from MedPrepLib.config.settings import Consensus
-from MedPrepLib.consensus import consensus, multilabel_staple
+from MedPrepLib.consensus import consensus, multilabel, multilabel_staple
+from MedPrepLib.consensus.census import label_census
+from MedPrepLib.consensus.panel import panel
 from MedPrepLib.errors import LabelError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
@@ -180,6 +182,17 @@ def test_who_did_not_annotate_a_label_does_not_vote_it_down():
     assert (kept == 3).all()
     judged = {row.rater for row in made.record.performance if row.label == "three"}
     assert judged == {"r00", "r01"}
+
+
+def test_the_prior_of_a_label_is_its_mean_part_in_the_readings_that_annotate_it():
+    readings = named([[[[1, 1, 3, 0]]], [[[1, 3, 3, 0]]]])
+    readings |= {f"s{n}": reading([[[1, 0, 0, 0]]], names=("one",)) for n in range(2)}
+    made = panel(readings, ("one", "three"), VALUES, "background")
+    census = label_census(made)
+    drawn = np.searchsorted([0, 1, 3], census.rows)
+    prior = multilabel._prior(made, census, drawn, np.array([0, 1, 3]))
+    parts = np.array([8 / 4, 5 / 4, 3 / 2])
+    assert prior == pytest.approx(parts / parts.sum(), abs=1e-12)
 
 
 def test_empty_readings_stay_empty_and_nothing_is_estimated_of_labels_nobody_drew():
