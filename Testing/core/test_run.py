@@ -11,7 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from MedPrepLib.command.run import STAGE_NAMES
+from MedPrepLib.pipeline import STAGES
+from MedPrepLib.verify import verify
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -81,6 +86,26 @@ def test_the_cohort_is_whole_and_its_manifest_names_every_file(finished) -> None
     }
     named = {c["shard"]["name"] for c in manifest["cases"]} | {f["name"] for f in manifest["files"]}
     assert on_disk == named | {"manifest.json"}
+
+
+def test_a_flipped_byte_in_any_file_of_the_cohort_is_found(finished) -> None:
+    folder, _ = finished
+    cohort = folder / "cohort"
+    assert verify(cohort) == ()
+    rng = np.random.default_rng(3)
+    for path in sorted(p for p in cohort.rglob("*") if p.is_file()):
+        whole = path.read_bytes()
+        place = int(rng.integers(len(whole)))
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        problems = verify(cohort)
+        path.write_bytes(whole)
+        assert problems, f"{path.name}: byte {place}"
+        assert problems[0].name == path.relative_to(cohort).as_posix()
+    assert verify(cohort) == ()
+
+
+def test_the_command_knows_every_stage_of_the_pipeline() -> None:
+    assert STAGE_NAMES == STAGES
 
 
 def test_the_test_set_is_one_whole_center_with_a_fifth_of_the_patients(finished) -> None:
