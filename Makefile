@@ -1,6 +1,7 @@
 # make demo    run the sample study into ./demo
 # make test    lint, type check and test everything
 # make check   only lint and type check
+# make bench   compare speed and memory with other tools (Testing/bench), several minutes
 # make clean   remove what the other targets made in this folder
 #
 # PYTHON is the interpreter (3.11 or newer), VENV the environment made with it, TEST_EXTRAS what
@@ -16,7 +17,7 @@ PYTEST_ARGS ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check environment clean FORCE
+.PHONY: demo test check bench environment clean FORCE
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.package
@@ -30,6 +31,9 @@ check: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	set -e; for script in Testing/bench/bench_*.py; do $(BIN)/python $$script; done
 
 environment: $(VENV)/.test
 
@@ -61,6 +65,10 @@ $(VENV)/.extras: FORCE | $(VENV)/.python
 
 $(VENV)/.test: pyproject.toml $(VENV)/.python $(VENV)/.extras
 	$(PIP) --editable '.[test]' $(TEST_EXTRAS)
+	@touch $(VENV)/.package $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.python $(VENV)/.extras
+	$(PIP) --editable '.[bench]' $(TEST_EXTRAS)
 	@touch $(VENV)/.package $@
 
 FORCE:

@@ -2,7 +2,7 @@
 
 Raters mostly draw within a few voxels of each other: the neighborhood of a point is looked up
 from near to far in a map of the other surface, and the first hit is the nearest point. The few
-points that have nothing near them are found in a k-d tree.
+points that have nothing near them are left to far.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib.agree.border import BoolArray, Frame, Places
+from MedPrepLib.agree.far import Voxels, by_slices, by_tree, make_tree
 from MedPrepLib.geometry import FloatArray, Index, Triple
 from MedPrepLib.regions import Slices
 
@@ -27,10 +28,14 @@ _FEW = 1 << 10
 """Points up to which many steps are tried in one call."""
 _LOOKUPS = 1 << 16
 """Lookups in one call then: enough to make calls cheap, few enough to stay in the cache."""
-_TREE_COST = 50
-"""Lookups that take as long as it takes to put one point into a tree."""
-_QUERY_COST = 250
-"""Lookups that take as long as asking the tree for one point."""
+_PATIENCE = 0.25
+"""Share of what the other ways would cost that is spent on lookups before they are taken."""
+_TREE_COST = 100
+"""Lookups that take as long as putting one point into a tree."""
+_QUERY_COST = 10_000
+"""Lookups that take as long as asking the tree for one point far from all others."""
+_MAP_COST = 30
+"""Lookups that take as long as one voxel of a distance map of a slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +88,9 @@ class Ruler:
         ends = np.flatnonzero(np.diff(self.steps.lengths_mm)) + 1
         return [*ends.tolist(), self.offsets.size]
 
-    def points_mm(self, places: npt.NDArray[np.integer]) -> FloatArray:
-        """Positions (n, 3) of places along (k, j, i), mm from the first voxel of the frame."""
-        found = np.unravel_index(places, self.frame.shape)
-        points: FloatArray = np.stack(found, axis=1) * np.array(self.spacing_mm[::-1])
-        return points
+    def voxels(self, places: npt.NDArray[np.integer]) -> Voxels:
+        """The indices (n, 3) of places along (k, j, i), from the first voxel of the frame."""
+        return np.stack(np.unravel_index(places, self.frame.shape), axis=1)
 
 
 def ruler(where: Slices, spacing_mm: Triple) -> Ruler:
@@ -108,17 +111,14 @@ class Points:
         """The distance from each of these points to the nearest of ``others``, mm (n,)."""
         marks = self.ruler.marks
         marks[others.places] = True
-        distances, far = self._looked_up(_TREE_COST * others.places.size)
+        distances, far = self._looked_up(others)
         marks[others.places] = False
         if far.size:
-            distances[far] = others._asked(self.ruler.points_mm(self.places[far]))
+            distances[far] = others._from_afar(self.ruler.voxels(self.places[far]))
         return distances
 
-    def _looked_up(self, patience: int) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-        """Distances to marked places, and the points for which a tree is the better way.
-
-        That is so when lookups have taken as long as the tree would.
-        """
+    def _looked_up(self, others: Points) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+        """Distances to the marked places of ``others``, and the points that are too far away."""
         offsets, lengths = self.ruler.offsets, self.ruler.steps.lengths_mm
         distances = np.empty(self.places.size)
         left = np.arange(self.places.size)
@@ -127,7 +127,7 @@ class Points:
         marks, offsets = self.ruler.marks, offsets + lowest
         ends = self.ruler.shell_ends
         done = spent = 0
-        while left.size and done < offsets.size and spent <= patience + _QUERY_COST * left.size:
+        while left.size and done < offsets.size and spent <= _PATIENCE * others._cost(left.size):
             if left.size > _FEW:
                 stop = ends[bisect(ends, done)]
                 hit = _any(marks, places, offsets[done:stop])
@@ -144,17 +144,33 @@ class Points:
             done = stop
         return distances, left
 
-    def _asked(self, points_mm: FloatArray) -> FloatArray:
-        _, which = self._tree.query(points_mm)
-        nearest = self.ruler.points_mm(self.places[which])
-        lengths: FloatArray = np.sqrt(((points_mm - nearest) ** 2).sum(axis=1))
-        return lengths
+    def _from_afar(self, points: Voxels) -> FloatArray:
+        """The distance in mm from each of some voxels (n, 3) to the nearest of these points."""
+        k, j, i = self.ruler.spacing_mm[::-1]
+        if self._tree_cost(len(points)) <= self._slices_cost:
+            return by_tree(points, self._voxels, self._tree, (k, j, i))
+        return by_slices(points, self._voxels, self.ruler.frame.shape, (k, j, i))
+
+    def _cost(self, count: int) -> int:
+        """What it costs, in lookups, to find the nearest of these points without lookups."""
+        return min(self._tree_cost(count), self._slices_cost)
+
+    def _tree_cost(self, count: int) -> int:
+        return _TREE_COST * self.places.size + _QUERY_COST * count
+
+    @cached_property
+    def _slices_cost(self) -> int:
+        slice_ = self.ruler.frame.strides[0]
+        slices = (int(self.places.max()) - int(self.places.min())) // slice_ + 1
+        return _MAP_COST * slice_ * slices
+
+    @cached_property
+    def _voxels(self) -> Voxels:
+        return self.ruler.voxels(self.places)
 
     @cached_property
     def _tree(self) -> Any:
-        from scipy.spatial import cKDTree
-
-        return cKDTree(self.ruler.points_mm(self.places), balanced_tree=False)
+        return make_tree(self._voxels, self.ruler.spacing_mm[::-1])
 
 
 def _any(
