@@ -306,6 +306,11 @@ LABEL_UNKNOWN = _review(
     "A mask holds labels that are not in the label schema; they were left out.",
     "Add the label or an alias to [labels], or map it at the source.",
 )
+LABEL_NOT_ANNOTATED = _note(
+    "LABEL_NOT_ANNOTATED",
+    "Some raters of a case annotated a label, others did not; such pairs have no Dice.",
+    "Nothing to do if these raters were not asked for it; else check the names of their segments.",
+)
 LABEL_BY_VALUE = _note(
     "LABEL_BY_VALUE",
     "Labels were matched by their numbers because the file has no names.",

@@ -150,6 +150,21 @@ def test_a_repeated_reading_has_no_second_vote_and_is_told_apart(tmp_path, masks
     assert '"intra"' in table
 
 
+def test_a_label_that_only_some_raters_drew_is_named_with_them(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    (masks / "ben").mkdir()
+    draw_mask(masks / "ben" / "edema.nii.gz", slice(4, 10), slice(4, 10))
+    summary = finished(tmp_path, "[labels.edema]\nvalue = 4\n")
+    (case,) = summary.included
+    said = {f.message for f in case.findings if f.code == "LABEL_NOT_ANNOTATED"}
+    assert said == {
+        "label 'tumor': annotated by ana, not by ben",
+        "label 'edema': annotated by ben, not by ana",
+    }
+    assert case.agreement is not None
+    assert {pair.outcome for pair in case.agreement.pairs} == {"not annotated"}
+
+
 def test_changing_a_reading_makes_the_consensus_anew(tmp_path, masks) -> None:
     draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
     draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(4, 10))
