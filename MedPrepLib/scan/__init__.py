@@ -50,7 +50,7 @@ def scan(
                 candidates.append(found)
                 on_case(found.case.id)
         if len(candidates) == count:
-            findings.append(catalog.SOURCE_EMPTY.at(source.path, "no image was found here"))
+            findings.append(catalog.SOURCE_EMPTY.at(_called(index), "no image was found here"))
     _require_distinct(candidates)
     candidates.sort(key=lambda c: c.case.id)
     return Scanned(tuple(candidates), tuple(findings), reader.files_seen, reader.headers_read)
@@ -62,7 +62,7 @@ def _scan_source(
     root = base / source.path
     where = f"$.sources[{index}]"
     if isinstance(source, TableSource):
-        yield from scan_table(source, root, reader, study.screen)
+        yield from scan_table(source, root, reader, study.screen, _called(index))
         return
     if not root.is_dir():
         raise ConfigError([f"{where}.path: the folder {source.path!r} does not exist"])
@@ -74,7 +74,12 @@ def _scan_source(
         masks = base / source.masks if source.masks else None
         if masks is not None and not masks.is_dir():
             raise ConfigError([f"{where}.masks: the folder {source.masks!r} does not exist"])
-        yield from scan_dicom_tree(source, root, masks, reader, study.screen)
+        yield from scan_dicom_tree(source, root, masks, reader, study.screen, _called(index))
+
+
+def _called(index: int) -> str:
+    """What findings call a source: its place in the study file, for a path may name a person."""
+    return f"source {index + 1}"
 
 
 def _require_distinct(candidates: list[Candidate]) -> None:

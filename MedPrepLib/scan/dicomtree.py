@@ -23,19 +23,24 @@ from MedPrepLib.scan.walk import files_below, image_suffix
 
 
 def scan_dicom_tree(
-    source: DicomSource, root: Path, masks: Path | None, reader: HeaderReader, screen: Screen
+    source: DicomSource,
+    root: Path,
+    masks: Path | None,
+    reader: HeaderReader,
+    screen: Screen,
+    called: str,
 ) -> Iterator[Candidate | Finding]:
     """One candidate per image series below ``root``, however files are named and nested.
 
     Segmentation objects go to the series they refer to; ``masks`` may hold a folder of mask
     files per case. Image files of other formats are counted in a note: nothing in such a tree
-    tells images from masks, which the folder convention and a table do.
+    tells images from masks, which the folder convention and a table do. Findings of no case are about ``called``.
     """
     paths = [path for path in files_below(root) if masks is None or not _inside(path, masks)]
-    headers, others, unreadable = reader.read(paths, source.path)
+    headers, others, unreadable = reader.read(paths, called)
     yield from unreadable
     groups = group_series(headers)
-    yield from describe_objects(groups, source.path)
+    yield from describe_objects(groups, called)
     images = [g for g in groups if g.kind == "image"]
     for group, item in zip(images, _names(images, root), strict=True):
         drawn = _drawn(masks, group, item, source)
@@ -49,7 +54,7 @@ def scan_dicom_tree(
         message = (
             f"{len(others)} of {len(paths)} files are no DICOM objects ({files} are image files)"
         )
-        yield catalog.FILE_IGNORED.at(source.path, message)
+        yield catalog.FILE_IGNORED.at(called, message)
 
 
 def _inside(path: str, folder: Path) -> bool:

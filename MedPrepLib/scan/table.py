@@ -38,9 +38,9 @@ Row = Mapping[str, str]
 
 
 def scan_table(
-    source: TableSource, path: Path, reader: HeaderReader, screen: Screen
+    source: TableSource, path: Path, reader: HeaderReader, screen: Screen, called: str
 ) -> Iterator[Candidate | Finding]:
-    """One candidate per usable row, one finding per unusable one.
+    """One candidate per usable row, one finding per unusable one; ``called``: see scan.
 
     Facts of the table win over those of the header: whoever wrote the table knows better.
     Raises ConfigError when the table or one of its columns is missing.
@@ -50,7 +50,7 @@ def scan_table(
     for number, row in rows:
         problem = _problem(row, repeated)
         if problem:
-            yield catalog.TABLE_ROW_INVALID.at(f"{path.name} line {number}", problem)
+            yield catalog.TABLE_ROW_INVALID.at(f"{called}, line {number}", problem)
         else:
             yield _from_row(row, source, path.parent, reader, screen)
 

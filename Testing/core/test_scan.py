@@ -120,7 +120,7 @@ def test_a_bad_row_is_named_by_line_and_column_and_the_others_go_on(tmp_path, ro
     scanned = found(tmp_path, source)
     assert [c.case.id for c in scanned.candidates] == ["ok"]
     (finding,) = scanned.findings
-    assert (finding.code, finding.item) == ("TABLE_ROW_INVALID", "cases.csv line 2")
+    assert (finding.code, finding.item) == ("TABLE_ROW_INVALID", "source 1, line 2")
     assert word in finding.message
 
 
