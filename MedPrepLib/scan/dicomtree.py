@@ -34,7 +34,8 @@ def scan_dicom_tree(
 
     Segmentation objects go to the series they refer to; ``masks`` may hold a folder of mask
     files per case. Image files of other formats are counted in a note: nothing in such a tree
-    tells images from masks, which the folder convention and a table do. Findings of no case are about ``called``.
+    tells images from masks, which the folder convention and a table do. Findings that belong to
+    no case are about ``called``.
     """
     paths = [path for path in files_below(root) if masks is None or not _inside(path, masks)]
     headers, others, unreadable = reader.read(paths, called)
