@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import os
+import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +116,7 @@ def _locked(private: Path) -> Iterator[None]:
     lock = FileLock(private / "run.lock", timeout=0)
     try:
         with lock:
-            owner.write_text(f"process {os.getpid()} on {os.uname().nodename}", encoding="utf-8")
+            owner.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
             yield
     except Timeout:
         who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from MedPrepLib.command.run import STAGE_NAMES
 from MedPrepLib.pipeline import STAGES
@@ -250,6 +251,17 @@ def test_an_interrupted_run_ends_quickly_and_goes_on_later(sample, tmp_path) -> 
     assert not (out / "manifest.json").exists()
     later = medprep("run", sample / "study.toml", "--out", out, "--json")
     assert json.loads(later.stdout)["cases_done"] <= 18 - done
+
+
+def test_a_second_process_is_told_who_writes_the_cohort(sample, tmp_path) -> None:
+    private = tmp_path / "c-private"
+    private.mkdir()
+    (private / "run.owner").write_text("process 42 on ward-7")
+    with FileLock(private / "run.lock"):
+        done = medprep("run", sample / "study.toml", "--out", tmp_path / "c")
+    assert done.returncode == 3
+    assert "process 42 on ward-7" in done.stderr
+    assert not (tmp_path / "c" / "manifest.json").exists()
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
