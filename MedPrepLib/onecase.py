@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from MedPrepLib import catalog
 from MedPrepLib.agree import agree, details, judge
 from MedPrepLib.align import compare_grids, to_grid
 from MedPrepLib.cohort import MaskPart, MaskReading
@@ -85,21 +85,28 @@ def compare_masks(
     agreement = agree(aligned, schema.names)
     if len(aligned) > 1:
         agreement = details(aligned, agreement, settings, verdicts)
-    return agreement, (*findings, *judge(agreement, settings, "comparison"))
+    low = judge(agreement, settings, "comparison")
+    return agreement, (*filter(_says_something, findings), *low)
+
+
+def _says_something(finding: Finding) -> bool:
+    """False for "matched by value: 1 = 1", which numbers for names make of a note."""
+    pairs = finding.message.partition(": ")[2].split(", ")
+    numbers = all(a == b for a, _, b in (pair.partition(" = ") for pair in pairs))
+    return not (finding.code == catalog.LABEL_BY_VALUE.code and numbers)
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """File names without suffix; with the folder's name in front where they would be the same."""
+    """File names without suffix; where these repeat, folder names or both, else a number."""
     from MedPrepLib.scan.walk import stem
 
-    plain = [stem(path.name) for path in paths]
-    counts = Counter(plain)
-    names = [
-        name if counts[name] == 1 else f"{path.resolve().parent.name}/{name}"
-        for name, path in zip(plain, paths, strict=True)
-    ]
-    again = Counter(names)
-    return [n if again[n] == 1 else f"{n} ({i})" for i, n in enumerate(names, start=1)]
+    stems = [stem(path.name) for path in paths]
+    folders = [path.resolve().parent.name for path in paths]
+    both = [f"{folder}/{name}" for folder, name in zip(folders, stems, strict=True)]
+    for names in (stems, folders, both):
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(both, start=1)]
 
 
 def _common_schema(masks: Sequence[Path], geometry: Geometry) -> LabelSchema:

@@ -57,7 +57,7 @@ def test_compare_tells_masks_of_the_same_name_apart_by_their_folders(tmp_path) -
         (tmp_path / reader).mkdir()
         write_mask(tmp_path / reader / "mask.seg.nrrd")
     output = answer("compare", tmp_path / "r1/mask.seg.nrrd", tmp_path / "r2/mask.seg.nrrd")
-    assert "r1/mask / r2/mask" in output
+    assert "tumor: r1 / r2" in output
     assert "1.0000" in output
 
 
