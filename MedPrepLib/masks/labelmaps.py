@@ -14,6 +14,7 @@ from MedPrepLib.formats.files import format_of, read_volume
 from MedPrepLib.formats.segnrrd import as_labels, is_seg_nrrd, segmentation_from
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import label_counts
 from MedPrepLib.segmentation import Segment, Segmentation
 
 
@@ -43,19 +44,15 @@ def is_nameless(segmentation: Segmentation) -> bool:
 
 def by_value(labels: VoxelArray, geometry: Geometry) -> Segmentation:
     """A segmentation of the values that occur in a label map (k, j, i) of unsigned integers."""
-    segments = tuple(Segment(str(v), v) for v in occurring(labels) if v)
+    segments = tuple(Segment(str(v), v) for v in occurring(labels))
     return Segmentation((labels,), geometry, segments)
 
 
 def occurring(labels: VoxelArray) -> list[int]:
-    """The values that occur, in ascending order."""
+    """The values that occur apart from the background, in ascending order."""
     if labels.dtype.itemsize <= 2:
-        counts = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int64)
-        for plane in labels:  # slab by slab: bincount makes an eight-byte copy of its input
-            found = np.bincount(plane.ravel())
-            counts[: len(found)] += found
-        return [int(v) for v in np.flatnonzero(counts)]
-    return [int(v) for v in np.unique(labels)]
+        return list(label_counts(labels))
+    return [int(v) for v in np.unique(labels) if v]
 
 
 def _require_sound_nifti(path: Path, max_voxels: int) -> None:

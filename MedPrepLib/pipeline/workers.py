@@ -112,7 +112,22 @@ class WorkerPool(Generic[Task, Result]):
         self._pool = None
 
 
-PRELOADED = ("MedPrepLib.pipeline.casework", "h5py", "scipy.ndimage", "PIL.Image")
+PRELOADED = (
+    "MedPrepLib.pipeline.casework",
+    "MedPrepLib.dicom.pixels",
+    "MedPrepLib.formats.files",
+    "MedPrepLib.standardize",
+    "MedPrepLib.masks",
+    "MedPrepLib.align",
+    "MedPrepLib.agree",
+    "MedPrepLib.consensus",
+    "MedPrepLib.targets",
+    "MedPrepLib.report.pictures",
+    "MedPrepLib.pack",
+    "h5py",
+    "scipy.ndimage",
+    "PIL.Image",
+)
 """Imported once by the server that workers are forked from, not by every worker."""
 
 

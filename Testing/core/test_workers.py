@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from MedPrepLib.pipeline.workers import Lost, WorkerPool
+from MedPrepLib.pipeline.workers import PRELOADED, Lost, WorkerPool
 
 
 def double(task: int) -> int:
@@ -87,3 +88,8 @@ def test_whoever_stops_listening_stops_the_workers() -> None:
     started = time.monotonic()
     answers.close()
     assert time.monotonic() - started < 10
+
+
+def test_what_workers_are_to_have_imported_exists() -> None:
+    # The fork server passes over names that it cannot import, without a word.
+    assert [name for name in PRELOADED if importlib.util.find_spec(name) is None] == []
