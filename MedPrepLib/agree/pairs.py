@@ -78,7 +78,7 @@ def dice(a: npt.ArrayLike, b: npt.ArrayLike, value: int | None = None) -> float 
         if len(present) > 1:
             raise LabelError(f"the arrays hold labels {sorted(present)}; name one with value=")
     counted = joint_counts(masks)
-    volumes, common = _counted(counted, np.array([[0, 1], [0, 1]]))
+    volumes, common = _counted(counted, np.array([[0, 1], [0, 1]]), 1)
     return _dice(int(volumes[0, 1]), int(volumes[1, 1]), int(common[0, 1][1]))
 
 
@@ -158,8 +158,11 @@ def _overlaps(
             found |= {name: _Overlap({}, {}) for name in names}
             continue
         counted = joint_counts([readings[rater].layers[layer] for rater, layer in places])
-        tables = np.array([_numbering(readings[rater], names, layer) for rater, layer in places])
-        volumes, common = _counted(counted, tables)
+        size = int(counted.tuples.max(initial=0)) + 1
+        tables = np.array(
+            [_numbering(readings[rater], names, layer, size) for rater, layer in places]
+        )
+        volumes, common = _counted(counted, tables, len(names))
         columns = {rater: column for column, (rater, _) in enumerate(places)}
         for number, name in enumerate(names, start=1):
             annotated = [r for r in raters if readings[r].find(name) is not None]
@@ -173,22 +176,30 @@ def _overlaps(
     return found
 
 
-def _numbering(reading: Segmentation, names: Sequence[str], layer: int) -> npt.NDArray[np.int64]:
-    """The table from a layer's values to 1, 2, 3... in the order of ``names``; 0 for others."""
-    table = np.zeros(1 << 16, dtype=np.int64)
+def _numbering(
+    reading: Segmentation, names: Sequence[str], layer: int, size: int
+) -> npt.NDArray[np.int64]:
+    """The table from a layer's values to 1, 2, 3... in the order of ``names``; 0 for others.
+
+    ``size`` is one more than the largest value that occurs: labels above it have no voxel.
+    """
+    table = np.zeros(size, dtype=np.int64)
     for number, name in enumerate(names, start=1):
         segment = reading.find(name)
-        if segment is not None and segment.layer == layer:
+        if segment is not None and segment.layer == layer and segment.value < size:
             table[segment.value] = number
     return table
 
 
 def _counted(
-    counted: JointCounts, tables: npt.NDArray[np.int64]
+    counted: JointCounts, tables: npt.NDArray[np.int64], labels: int
 ) -> tuple[npt.NDArray[np.int64], dict[tuple[int, int], npt.NDArray[np.int64]]]:
-    """Voxels per (column, number), and per pair of columns the voxels that both give a number."""
+    """Voxels per (column, number), and per pair of columns the voxels that both give a number.
+
+    Numbers run from 0 (no label) to ``labels``.
+    """
     columns = [table[counted.tuples[:, c]] for c, table in enumerate(tables)]
-    size = int(tables.max()) + 1
+    size = labels + 1
     volumes = np.array([_weighed(column, counted.counts, size) for column in columns])
     common = {}
     for a, b in itertools.combinations(range(len(columns)), 2):

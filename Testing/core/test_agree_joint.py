@@ -112,3 +112,13 @@ def test_signed_maps_are_refused():
 def test_labels_above_the_largest_value_are_refused():
     with pytest.raises(LabelError, match="70000"):
         joint.joint_counts([np.full((2, 2, 2), 70_000, np.uint32)])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_words_that_mix_labels_are_counted_however_often_they_repeat(dtype):
+    stripes = np.tile(np.array([3, 0, 7, 7, 0, 0, 3, 255], dtype), 4096)
+    solid = np.full(8192, 7, dtype)
+    labels = np.concatenate([stripes, solid, stripes[:64], solid[:8]])
+    counts = joint.voxels_per_value(labels)
+    assert np.array_equal(counts[:256], np.bincount(labels, minlength=256))
+    assert counts.sum() == labels.size
