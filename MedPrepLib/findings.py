@@ -68,12 +68,6 @@ class Finding:
             "remedy": self.remedy,
         }
 
-    @classmethod
-    def from_json(cls, record: dict[str, str]) -> Finding:
-        """The inverse of :meth:`to_json`."""
-        severity = Severity.from_word(record["severity"])
-        return cls(record["code"], severity, record["item"], record["message"], record["remedy"])
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -97,3 +91,12 @@ def worst(findings: Iterable[Finding]) -> Severity | None:
 def rejects(findings: Iterable[Finding]) -> bool:
     """True when at least one finding excludes its case."""
     return worst(findings) == Severity.REJECT
+
+
+def rejections(findings: Iterable[Finding], item: str) -> tuple[str, ...]:
+    """The codes of the findings that reject ``item`` itself, each once, sorted.
+
+    A finding about a part of it (one reading of a case: ``case/rater``) rejects that part only.
+    """
+    own = (f for f in findings if f.item == item and f.severity == Severity.REJECT)
+    return tuple(sorted({f.code for f in own}))

@@ -95,7 +95,7 @@ def agreement_rows(
     for result in sorted(results, key=lambda r: r.id):
         if result.agreement is not None:
             place = (sets or {}).get(result.id, "")
-            surfaces = {(s.label, s.rater_a, s.rater_b): s for s in result.agreement.surfaces}
+            surfaces = result.agreement.surface_of
             for pair in result.agreement.pairs:
                 key = (pair.label, pair.rater_a, pair.rater_b)
                 rows.append(_agreement_row(result, pair, place, surfaces.get(key)))

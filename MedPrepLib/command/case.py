@@ -109,7 +109,7 @@ def compare(
 
 
 def _echo_pairs(agreement: Agreement) -> None:
-    surfaces = {(s.label, s.rater_a, s.rater_b): s for s in agreement.surfaces}
+    surfaces = agreement.surface_of
     rows = []
     for pair in agreement.pairs:
         if pair.outcome == "not annotated" and not (pair.voxels_a or pair.voxels_b):

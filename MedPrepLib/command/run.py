@@ -138,11 +138,7 @@ def echo_summary(summary: Summary) -> None:
             f"{summary.cases_done} worked on now, {len(summary.results) - summary.cases_done} "
             "unchanged."
         )
-    codes = Counter(
-        code
-        for r in excluded
-        for code in {f.code for f in r.findings if f.severity == Severity.REJECT and f.item == r.id}
-    )
+    codes = Counter(code for result in excluded for code in result.rejections)
     for code, count in sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])):
         click.echo(f"  {count:4d} excluded by {code}")
     review = [r for r in included if (worst(r.findings) or Severity.NOTE) >= Severity.REVIEW]

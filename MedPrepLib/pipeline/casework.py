@@ -12,8 +12,9 @@ from dataclasses import replace
 import msgspec
 
 from MedPrepLib import catalog
+from MedPrepLib.findings import rejections
 from MedPrepLib.pipeline import imagework, readingwork
-from MedPrepLib.pipeline.draft import CaseTask, Draft, own_rejection
+from MedPrepLib.pipeline.draft import CaseTask, Draft
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
 from MedPrepLib.screen import judged, modality_of
@@ -38,7 +39,7 @@ def work(task: CaseTask) -> CaseResult:
     findings = tuple(f.about(task.name) for f in task.candidate.findings)
     draft = _judge(Draft(case, findings, case.image.geometry), task)
     for name, step in STEPS.items():
-        if own_rejection(case.id, draft.findings):
+        if rejections(draft.findings, case.id):
             break
         draft = _judge(step(task, draft), task)
         if name == task.through:

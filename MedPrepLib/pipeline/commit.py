@@ -8,7 +8,7 @@ from pathlib import Path
 
 from MedPrepLib import __version__
 from MedPrepLib.config import case_recipe, config_hash
-from MedPrepLib.findings import Finding, Severity
+from MedPrepLib.findings import Finding
 from MedPrepLib.manifest import (
     ExcludedCase,
     Manifest,
@@ -87,7 +87,7 @@ def _manifest(
         recipe_hash=case_recipe(order.study),
         schema=order.study.schema(),
         cases=cases,
-        excluded=tuple(ExcludedCase(r.id, rejections(r)) for r in results if not r.included),
+        excluded=tuple(ExcludedCase(r.id, r.rejections) for r in results if not r.included),
         files=files,
         normalization=training_normalization(cases, statistics),
     )
@@ -105,12 +105,6 @@ def _row(result: CaseResult, shard: ShardFile, plan: SplitPlan) -> ManifestCase:
         shard=shard,
         findings=tuple(sorted({f.code for f in result.findings})),
     )
-
-
-def rejections(result: CaseResult) -> tuple[str, ...]:
-    """The codes that exclude a case, each once, sorted."""
-    own = (f for f in result.findings if f.item == result.id)
-    return tuple(sorted({f.code for f in own if f.severity == Severity.REJECT}))
 
 
 def _listed(cohort: Path, path: Path) -> ShardFile:

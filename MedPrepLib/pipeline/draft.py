@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from MedPrepLib.cohort import Case
 from MedPrepLib.config.settings import Study
-from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.results import (
@@ -71,11 +71,6 @@ class Draft:
     def plus(self, *findings: Finding) -> Draft:
         """The draft with more findings."""
         return replace(self, findings=self.findings + findings)
-
-
-def own_rejection(case_id: str, findings: Iterable[Finding]) -> bool:
-    """True when a finding rejects the case itself, not only one of its readings."""
-    return worst(f for f in findings if f.item == case_id) == Severity.REJECT
 
 
 def known(value: T | None) -> T:

@@ -11,9 +11,10 @@ import numpy as np
 from MedPrepLib import catalog
 from MedPrepLib.cohort import Case
 from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError, UnsupportedError
+from MedPrepLib.findings import rejections
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.images import Volume, VoxelArray
-from MedPrepLib.pipeline.draft import CaseTask, Draft, known, own_rejection
+from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.pipeline.order import PICTURES
 from MedPrepLib.screen import judged, modality_of
 from MedPrepLib.shareable import shareable_facts
@@ -29,7 +30,7 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
     if case.image.kind == "file":
         path = Path(case.image.paths[0])
         draft = draft.plus(*check_file(path, case.id, max_voxels=task.study.screen.max_voxels))
-        if own_rejection(case.id, judged(draft.findings, task.study.screen.severity)):
+        if rejections(judged(draft.findings, task.study.screen.severity), case.id):
             return draft
         try:
             geometry = read_geometry(path)

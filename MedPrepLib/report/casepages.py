@@ -111,8 +111,7 @@ def _page(report: ReportInput, case: CaseResult, anchor: int) -> CasePage:
 def _pair_rows(
     case: CaseResult, pairs: Sequence[PairAgreement], threshold: float
 ) -> tuple[PairRow, ...]:
-    surfaces = case.agreement.surfaces if case.agreement is not None else ()
-    measured = {(row.label, row.rater_a, row.rater_b): row for row in surfaces}
+    measured = case.agreement.surface_of if case.agreement is not None else {}
     rows = []
     for pair in pairs:
         surface = measured.get((pair.label, pair.rater_a, pair.rater_b))

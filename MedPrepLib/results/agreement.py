@@ -234,6 +234,11 @@ class Agreement(msgspec.Struct, frozen=True):
     slices: tuple[SliceAgreement, ...] = ()
 
     @property
+    def surface_of(self) -> dict[tuple[str, str, str], PairSurface]:
+        """The surfaces by (label, rater_a, rater_b), as the pairs name them."""
+        return {(s.label, s.rater_a, s.rater_b): s for s in self.surfaces}
+
+    @property
     def lowest(self) -> float | None:
         """The worst pair's Dice over all labels; None when nothing was defined."""
         return min((x.worst_dice for x in self.labels if x.worst_dice is not None), default=None)

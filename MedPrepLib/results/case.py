@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.findings import Finding, rejections
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.results.agreement import Agreement
 from MedPrepLib.results.consensus import ConsensusRecord
@@ -90,9 +90,11 @@ class CaseResult(msgspec.Struct, frozen=True):
     """File name of the overlay picture in the private folder; empty when there is none."""
 
     @property
-    def included(self) -> bool:
-        """True when nothing rejects the case itself.
+    def rejections(self) -> tuple[str, ...]:
+        """The codes that leave the case out; a rejected reading leaves out that reading only."""
+        return rejections(self.findings, self.id)
 
-        A finding about one reading (item ``case/rater``) leaves out that reading only.
-        """
-        return worst(f for f in self.findings if f.item == self.id) != Severity.REJECT
+    @property
+    def included(self) -> bool:
+        """True when nothing rejects the case itself."""
+        return not self.rejections

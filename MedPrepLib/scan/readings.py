@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from MedPrepLib import markups, slicelabels
 from MedPrepLib.cohort import BoxReading, MaskPart, MaskReading, ReadingFile, SliceReading
 from MedPrepLib.config.settings import Annotation
 from MedPrepLib.scan.found import Drawn
@@ -30,10 +31,6 @@ def readings_from(
     return tuple(MaskReading(rater, tuple(parts[rater])) for rater in sorted(parts))
 
 
-BOXES = ".mrk.json"
-SLICES = ".slices.csv"
-
-
 def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
     """Everything in a folder of readings; nothing when there is no such folder.
 
@@ -48,11 +45,11 @@ def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
         masks=_masks_in(folder, annotations),
         boxes=tuple(
             BoxReading(rater, files)
-            for rater, files in _reading_files(folder, BOXES, annotations).items()
+            for rater, files in _reading_files(folder, markups.SUFFIX, annotations).items()
         ),
         slices=tuple(
             SliceReading(rater, files)
-            for rater, files in _reading_files(folder, SLICES, annotations).items()
+            for rater, files in _reading_files(folder, slicelabels.SUFFIX, annotations).items()
         ),
     )
 

@@ -6,14 +6,13 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import get_args
 
 import msgspec
 
 from MedPrepLib import catalog
-from MedPrepLib.cohort import Patient, Scan, Sex
+from MedPrepLib.cohort import Patient, Scan
 from MedPrepLib.config.settings import Screen, TableSource
-from MedPrepLib.dicom.people import age_in_years
+from MedPrepLib.dicom.people import age_in_years, sex_of
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.scan.folders import candidate
@@ -121,16 +120,8 @@ def _patient(row: Row, header: Patient) -> Patient:
         id=row["patient"],
         center=row["center"] or header.center,
         age_years=age,
-        sex=_sex(row["sex"]) if row["sex"] else header.sex,
+        sex=sex_of(row["sex"]) if row["sex"] else header.sex,
     )
-
-
-def _sex(text: str) -> Sex:
-    letter = text.strip().upper()[:1]
-    for known in get_args(Sex):
-        if letter == known:
-            return known  # type: ignore[no-any-return]
-    return "unknown"
 
 
 def _scan(row: Row, header: Scan) -> Scan:

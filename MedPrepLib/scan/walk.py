@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+from MedPrepLib.formats.files import SUFFIXES
+
 IGNORED_NAMES = frozenset(("DICOMDIR", "Thumbs.db", "desktop.ini"))
 
 
@@ -59,7 +60,7 @@ def ignored(name: str) -> bool:
 def image_suffix(path: str) -> str:
     """The image suffix of a file name, e.g. ``.nii.gz``; empty when it has none."""
     lower = path.lower()
-    return next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), "")
+    return next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), "")
 
 
 def stem(path: str) -> str:
