@@ -7,7 +7,7 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.agree import agree, details, judge
-from MedPrepLib.align import compare_grids, to_grid
+from MedPrepLib.align import compare_grids
 from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.config.load import load_study
 from MedPrepLib.config.settings import Agree, Align, Screen
@@ -16,8 +16,9 @@ from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.files import read_geometry
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import Label, LabelSchema, normalized_name
-from MedPrepLib.masks import load_reading, merge, read_any_mask
+from MedPrepLib.masks import merge, read_any_mask
 from MedPrepLib.masks.labelmaps import is_nameless
+from MedPrepLib.reading import align_reading
 from MedPrepLib.results import Agreement, GridVerdict
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import find_image
@@ -70,18 +71,12 @@ def compare_masks(
     verdicts: dict[str, GridVerdict] = {}
     for name, path in zip(names, masks, strict=True):
         reading = MaskReading(name, (MaskPart(str(path)),))
-        loaded = load_reading(reading, first.geometry, schema, name)
-        own = list(loaded.findings)
-        parts = []
-        for part in loaded.segmentations:
-            verdict = compare_grids(first.geometry, part.geometry, Align())
-            moved = to_grid(part, first.geometry, verdict, Align(), name)
-            own += moved.findings
-            verdicts[name] = verdict
-            parts.append(moved.segmentation)
-        findings += own
-        if parts and not rejects(own):
-            aligned[name] = merge(parts, name).segmentation
+        own = align_reading(reading, first.geometry, schema, Align(), name)
+        findings += own.findings
+        if own.verdict is not None:
+            verdicts[name] = own.verdict
+            if not rejects(own.findings):
+                aligned[name] = merge(own.parts, name).segmentation
     agreement = agree(aligned, schema.names)
     if len(aligned) > 1:
         agreement = details(aligned, agreement, settings, verdicts)

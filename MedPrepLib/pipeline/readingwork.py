@@ -11,7 +11,7 @@ from MedPrepLib import catalog
 from MedPrepLib.cohort import MaskReading
 from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
-from MedPrepLib.results import Agreement, Box, GridVerdict, ReadingResult, SliceLabels, Targets
+from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels, Targets
 from MedPrepLib.screen import judged
 from MedPrepLib.segmentation import Segmentation
 
@@ -46,32 +46,25 @@ def _mask_reading(
     task: CaseTask, draft: Draft, reading: MaskReading
 ) -> tuple[Segmentation | None, ReadingResult | None, list[Finding]]:
     """One rater's masks on the image grid; no segmentation when a finding rejects the reading."""
-    from MedPrepLib.align import compare_grids, to_grid
     from MedPrepLib.consensus import reading_hash
-    from MedPrepLib.masks import load_reading, merge
+    from MedPrepLib.masks import merge
+    from MedPrepLib.reading import align_reading
 
-    geometry = known(draft.geometry)
     item = f"{draft.case.id}/{reading.rater}"
-    loaded = load_reading(reading, geometry, task.study.schema(), item)
-    findings = list(loaded.findings)
-    parts: list[Segmentation] = []
-    verdicts: list[GridVerdict] = []
-    for segmentation in loaded.segmentations:
-        verdict = compare_grids(geometry, segmentation.geometry, task.study.align)
-        aligned = to_grid(segmentation, geometry, verdict, task.study.align, item)
-        findings += aligned.findings
-        verdicts.append(verdict)
-        parts.append(aligned.segmentation)
-    own = judged(findings, task.study.screen.severity)
-    if not parts or worst(own) == Severity.REJECT:
+    geometry, study = known(draft.geometry), task.study
+    aligned = align_reading(reading, geometry, study.schema(), study.align, item)
+    findings = list(aligned.findings)
+    own = judged(findings, study.screen.severity)
+    if aligned.verdict is None or worst(own) == Severity.REJECT:
         return None, None, list(own)
-    merged = merge(parts, item)
+    merged = merge(aligned.parts, item)
     findings += merged.findings
-    furthest = max(verdicts, key=lambda v: v.displacement_mm)
     voxels = _voxels_per_segment(merged.segmentation)
     if not any(voxels.values()):
         findings.append(catalog.READING_EMPTY.at(item, "read, nothing found"))
-    result = ReadingResult(reading.rater, furthest, voxels, reading_hash(merged.segmentation))
+    result = ReadingResult(
+        reading.rater, aligned.verdict, voxels, reading_hash(merged.segmentation)
+    )
     return merged.segmentation, result, findings
 
 

@@ -1,0 +1,45 @@
+"""One rater's masks on the image grid: every file read, matched with the schema, and moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from MedPrepLib.align import compare_grids, to_grid
+from MedPrepLib.cohort import MaskReading
+from MedPrepLib.config.settings import Align
+from MedPrepLib.findings import Finding
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.labels import LabelSchema
+from MedPrepLib.masks import load_reading
+from MedPrepLib.results import GridVerdict
+from MedPrepLib.segmentation import Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedParts:
+    """The files of a reading on one grid, not yet merged: a finding may refuse the reading.
+
+    ``verdict`` is that of the file whose grid lay farthest away; None when no file was usable.
+    """
+
+    parts: tuple[Segmentation, ...]
+    verdict: GridVerdict | None
+    findings: tuple[Finding, ...]
+
+
+def align_reading(
+    reading: MaskReading, geometry: Geometry, schema: LabelSchema, settings: Align, item: str
+) -> AlignedParts:
+    """Read the files of ``reading`` and bring each to ``geometry``. Bad data never raises."""
+    loaded = load_reading(reading, geometry, schema, item)
+    findings = list(loaded.findings)
+    parts: list[Segmentation] = []
+    verdicts: list[GridVerdict] = []
+    for segmentation in loaded.segmentations:
+        verdict = compare_grids(geometry, segmentation.geometry, settings)
+        aligned = to_grid(segmentation, geometry, verdict, settings, item)
+        findings += aligned.findings
+        verdicts.append(verdict)
+        parts.append(aligned.segmentation)
+    farthest = max(verdicts, key=lambda v: v.displacement_mm, default=None)
+    return AlignedParts(tuple(parts), farthest, tuple(findings))
