@@ -1,40 +1,34 @@
 """Joint counts of label maps: how many voxels carry which combination of labels.
 
 Everything pairwise or voted (overlap, volumes, confusion, majority) is arithmetic on these counts,
-so each map is read once however many pairs there are. Maps are compared eight bytes at a time:
-where all maps hold the same word only the first one is counted, and only words that differ
-(a few percent, along the borders) are looked at voxel by voxel. The result is exact.
+so each map is read once however many pairs there are (see ``words``). The result is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.labels import MAX_LABEL_VALUE
+from MedPrepLib.words import (
+    CountArray,
+    LabelArray,
+    as_label_maps,
+    differing_words,
+    no_voxels,
+    runs,
+    tail,
+)
 
-CountArray = npt.NDArray[np.int64]
-LabelArray = npt.NDArray[np.unsignedinteger]
-WordArray = npt.NDArray[np.uint64]
-
-_CHUNK_WORDS = 1 << 15
-"""Words compared at a time (256 KB per map), so that the first map stays in the cache."""
-_BATCH_WORDS = 1 << 17
-"""Differing words gathered before they are counted (1 MB per map)."""
 _DENSE_KEYS = 1 << 16
 """Up to this many possible combinations, counting by table beats sorting."""
 _MERGE_ROWS = 1 << 21
 """Rows of partial counts that are merged before more are gathered."""
 _KEY_LIMIT = 1 << 64
 _MOST_COLUMNS = 64
-_HISTOGRAM_WORDS = 1 << 18
-_REPEATED = {1: np.uint64(0x0101010101010101), 2: np.uint64(0x0001000100010001)}
-"""Times a label: the word that holds it in every place, by bytes per label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +54,18 @@ def joint_counts(maps: Sequence[VoxelArray]) -> JointCounts:
     65535. Meant for readings of one image; maps of pure noise stay exact but cost a sort.
     """
     flat = as_label_maps(maps)
-    words = [as_words(labels) for labels in flat]
+    agreed = no_voxels(flat[0])
     parts: list[JointCounts] = []
     rows = 0
-    for _, gathered in differing_words(words):
-        part = _unique_rows([word.view(flat[0].dtype) for word in gathered], None)
+    for _, columns in differing_words(flat, agreed):
+        part = _unique_rows(columns, None)
         parts.append(part)
         rows += part.counts.size
         if rows > _MERGE_ROWS:
             parts = [_merged(parts)]
             rows = parts[0].counts.size
-    covered = words[0].size * (8 // flat[0].itemsize)
-    agreed = _agreed(words[0].view(flat[0].dtype), parts, len(maps))
-    tail = _unique_rows([labels[covered:] for labels in flat], None)
-    return _merged([*parts, agreed, tail])
+    rest = _unique_rows([tail(labels) for labels in flat], None)
+    return _merged([*parts, _unanimous(agreed, len(maps)), rest])
 
 
 def value_counts(labels: VoxelArray) -> dict[int, int]:
@@ -87,96 +79,11 @@ def label_counts(labels: VoxelArray) -> dict[int, int]:
     return {value: count for value, count in value_counts(labels).items() if value}
 
 
-def as_label_maps(maps: Sequence[VoxelArray]) -> list[LabelArray]:
-    """The maps as flat contiguous arrays of one type, uint8 or uint16 (views where possible)."""
-    if not maps:
-        raise GeometryError("there are no label maps to compare")
-    shapes = {labels.shape for labels in maps}
-    if len(shapes) > 1:
-        raise GeometryError(f"label maps of different shapes {sorted(shapes)} cannot be compared")
-    narrow = [_narrowed(labels) for labels in maps]
-    dtype = np.result_type(*narrow)
-    return [np.ascontiguousarray(labels, dtype=dtype).reshape(-1) for labels in narrow]
-
-
-def differing_words(words: Sequence[WordArray]) -> Iterator[tuple[CountArray, list[WordArray]]]:
-    """Batches of (positions, words of every map there) where the maps are not all equal.
-
-    The arrays are buffers that the next batch overwrites.
-    """
-    first, others = words[0], words[1:]
-    positions = np.empty(_BATCH_WORDS + _CHUNK_WORDS, dtype=np.int64)
-    buffers = [np.empty(positions.size if others else 0, dtype=np.uint64) for _ in words]
-    filled = 0
-    for start in range(0, first.size if others else 0, _CHUNK_WORDS):
-        stop = min(start + _CHUNK_WORDS, first.size)
-        found = _differing(first[start:stop], [other[start:stop] for other in others])
-        end = filled + found.size
-        for word, buffer in zip(words, buffers, strict=True):
-            word[start:stop].take(found, out=buffer[filled:end], mode="clip")
-        np.add(found, start, out=positions[filled:end])
-        filled = end
-        if filled >= _BATCH_WORDS:
-            yield positions[:filled], [buffer[:filled] for buffer in buffers]
-            filled = 0
-    if filled:
-        yield positions[:filled], [buffer[:filled] for buffer in buffers]
-
-
-def _differing(first: WordArray, others: Sequence[WordArray]) -> CountArray:
-    differs = np.not_equal(first, others[0])
-    for other in others[1:]:
-        differs |= first != other
-    return np.flatnonzero(differs)
-
-
-def _agreed(labels: LabelArray, parts: Sequence[JointCounts], maps: int) -> JointCounts:
-    """The voxels of equal words: those of the first map that no part has counted."""
-    counts = voxels_per_value(labels)
-    for part in parts:
-        first = part.tuples[:, 0]
-        seen = np.bincount(first, weights=part.counts, minlength=counts.size)
-        counts -= seen.astype(np.int64)
-    values = np.flatnonzero(counts)
+def _unanimous(agreed: CountArray, maps: int) -> JointCounts:
+    """The rows of voxels that all maps give one value; ``agreed`` are voxels per value."""
+    values = agreed.nonzero()[0]
     tuples = np.repeat(values[:, None], maps, axis=1).astype(np.uint16)
-    return JointCounts(tuples, counts[values])
-
-
-def voxels_per_value(labels: LabelArray) -> CountArray:
-    """Voxels per value (index) of one flat map whose size is a whole number of words."""
-    words = labels.view(np.uint64)
-    per_word = 8 // labels.itemsize
-    repeated = _REPEATED[labels.itemsize]
-    counts = np.zeros(1 << (8 * labels.itemsize), dtype=np.int64)
-    for start in range(0, words.size, _HISTOGRAM_WORDS):
-        part = words[start : start + _HISTOGRAM_WORDS]
-        starts, lengths = runs(part)
-        found = part[starts]
-        # Inside a structure a word is one label over and over; on its border, a mixture that
-        # hardly ever repeats. Counting them apart spares a weight per voxel.
-        value = found & np.uint64(counts.size - 1)
-        pure = found == value * repeated
-        _add(counts, value[pure].astype(np.intp), lengths[pure] * per_word)
-        mixed, often = found[~pure], lengths[~pure]
-        _add(counts, mixed.view(labels.dtype), None)
-        again = often > 1
-        if again.any():
-            _add(counts, mixed[again].view(labels.dtype), np.repeat(often[again] - 1, per_word))
-    return counts
-
-
-def _add(counts: CountArray, values: npt.NDArray[np.integer], weights: CountArray | None) -> None:
-    # Sums of whole numbers below 2**53 are exact in float64.
-    summed = np.bincount(values, weights)
-    counts[: summed.size] += summed.astype(np.int64, copy=False)
-
-
-def runs(values: npt.NDArray[np.unsignedinteger]) -> tuple[CountArray, CountArray]:
-    """Starts and lengths of the runs of one value (none for an empty array)."""
-    if values.size == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    starts = np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1))
-    return starts, np.diff(starts, append=values.size)
+    return JointCounts(tuples, agreed[values])
 
 
 def _unique_rows(columns: Sequence[LabelArray], weights: CountArray | None) -> JointCounts:
@@ -250,10 +157,9 @@ def _number_group(
     key = mixed_radix(columns, radix)
     code: npt.NDArray[np.integer]
     if radix ** len(columns) <= _DENSE_KEYS:
-        seen = np.zeros(radix ** len(columns), dtype=np.bool_)
-        seen[key] = True
+        seen = np.bincount(key, minlength=radix ** len(columns)) > 0
         known = np.flatnonzero(seen)
-        code = (np.cumsum(seen) - 1).astype(np.uint16)[key]
+        code = (np.cumsum(seen) - 1).astype(np.uint16).take(key)
     else:
         starts, lengths = runs(key)
         known, code = np.unique(key[starts], return_inverse=True)
@@ -273,21 +179,3 @@ def _merged(parts: Sequence[JointCounts]) -> JointCounts:
     counts = np.concatenate([part.counts for part in parts])
     columns = [np.ascontiguousarray(column) for column in tuples.T]
     return _unique_rows(columns, counts)
-
-
-def as_words(labels: LabelArray) -> WordArray:
-    """As many whole 8-byte words as there are; the last few voxels may be left over."""
-    per_word = 8 // labels.itemsize
-    return labels[: labels.size // per_word * per_word].view(np.uint64)
-
-
-def _narrowed(labels: VoxelArray) -> VoxelArray:
-    if labels.dtype == np.bool_:
-        return labels.view(np.uint8)
-    if labels.dtype.kind != "u":
-        raise LabelError(f"a label map holds {labels.dtype}, not unsigned integers")
-    if labels.itemsize <= 2:
-        return labels
-    if labels.size and int(labels.max()) > MAX_LABEL_VALUE:
-        raise LabelError(f"a label map holds {int(labels.max())}, more than {MAX_LABEL_VALUE}")
-    return labels.astype(np.uint16)

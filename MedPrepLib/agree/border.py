@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from MedPrepLib.geometry import Index
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.joint import runs
 from MedPrepLib.regions import Slices
+from MedPrepLib.words import runs
 
 Places = npt.NDArray[np.signedinteger]
 Cases = npt.NDArray[np.uint8]

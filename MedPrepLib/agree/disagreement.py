@@ -22,17 +22,11 @@ from MedPrepLib.agree.runs import IntArray
 from MedPrepLib.errors import GeometryError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
-from MedPrepLib.joint import (
-    LabelArray,
-    as_label_maps,
-    as_words,
-    differing_words,
-    label_counts,
-    number_rows,
-)
+from MedPrepLib.joint import label_counts, number_rows
 from MedPrepLib.regions import Slices, extent
 from MedPrepLib.results import WorstSlice
 from MedPrepLib.segmentation import Segmentation
+from MedPrepLib.words import LabelArray, as_label_maps, differing_words, tail
 
 Names = frozenset[str]
 
@@ -142,12 +136,11 @@ def _differing_voxels(flat: Sequence[LabelArray]) -> Iterator[tuple[IntArray, li
     if not flat or not flat[0].size:
         return
     per_word = 8 // flat[0].itemsize
-    for words, gathered in differing_words([as_words(labels) for labels in flat]):
-        places = (words[:, None] * per_word + np.arange(per_word)).reshape(-1)
-        yield places, [word.view(flat[0].dtype) for word in gathered]
-    covered = flat[0].size // per_word * per_word
-    if covered < flat[0].size:
-        yield np.arange(covered, flat[0].size), [labels[covered:] for labels in flat]
+    for words, columns in differing_words(flat):
+        yield (words[:, None] * per_word + np.arange(per_word)).reshape(-1), columns
+    rest = [tail(labels) for labels in flat]
+    if rest[0].size:
+        yield np.arange(flat[0].size - rest[0].size, flat[0].size), rest
 
 
 def _votes_on_one(readings: Mapping[str, Segmentation], label: str) -> _Votes:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MedPrepLib.joint import CountArray, JointCounts, joint_counts
+from MedPrepLib.joint import JointCounts, joint_counts
 from MedPrepLib.segmentation import Segmentation
+from MedPrepLib.words import CountArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ volume; elsewhere the first map speaks for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,14 @@ import numpy.typing as npt
 from MedPrepLib.consensus.panel import Panel, declared
 from MedPrepLib.geometry import Index
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.joint import (
+from MedPrepLib.joint import number_rows
+from MedPrepLib.words import (
     CountArray,
     LabelArray,
     as_label_maps,
-    as_words,
     differing_words,
-    number_rows,
-    voxels_per_value,
+    no_voxels,
+    tail,
 )
 
 Columns = Sequence[LabelArray]
@@ -34,6 +34,8 @@ Batch = tuple[CountArray, Codes]
 
 _SLAB = 1 << 19
 """Voxels painted at a time, where a map is not simply copied."""
+_BLOCK_WORDS = 1 << 14
+"""Differing words painted at a time: what is known of them takes little memory beside the map."""
 _FEW = 4
 """Up to so many outcomes are faster painted one by one than looked up."""
 
@@ -64,10 +66,16 @@ class Census:
         per_word = 8 // self.first.itemsize
         covered = self.first.size - self.tail.size
         words = _as_cells(painted[:covered], per_word)
-        for places, codes in self.batches:
-            words[places] = _as_cells(table[codes], per_word)
+        for places, codes in self._blocks(per_word):
+            words[places] = _as_cells(table.take(codes), per_word)
         painted[covered:] = table[self.tail]
         return painted.reshape(self.shape)
+
+    def _blocks(self, per_word: int) -> Iterator[Batch]:
+        for places, codes in self.batches:
+            for start in range(0, places.size, _BLOCK_WORDS):
+                stop = start + _BLOCK_WORDS
+                yield places[start:stop], codes[start * per_word : stop * per_word]
 
 
 def take_census(
@@ -75,27 +83,21 @@ def take_census(
 ) -> Census:
     """Number all voxels of the maps; ``translate`` changes columns of labels before they count."""
     flat = as_label_maps(maps)
-    words = [as_words(labels) for labels in flat]
-    dtype = flat[0].dtype
-    covered = words[0].size * (8 // dtype.itemsize)
-    rest = voxels_per_value(flat[0][:covered])
-    found: list[tuple[CountArray, _Numbered]] = []
-    for places, gathered in differing_words(words):
-        columns = [word.view(dtype) for word in gathered]
-        seen = np.bincount(columns[0])
-        rest[: seen.size] -= seen
-        found.append((places.copy(), _numbered(translate(columns))))
-    values = np.flatnonzero(rest).astype(dtype)
-    agreed = _numbered(translate([values] * len(flat)), rest[values])
-    tail = _numbered(translate([labels[covered:] for labels in flat]))
-    rows, counts, codes = _merged([agreed, tail, *(part for _, part in found)])
+    agreed = no_voxels(flat[0])
+    batches = [
+        (places, _numbered(translate(columns))) for places, columns in differing_words(flat, agreed)
+    ]
+    values = agreed.nonzero()[0].astype(flat[0].dtype)
+    unanimous = _numbered(translate([values] * len(flat)), agreed[values])
+    rest = _numbered(translate([tail(labels) for labels in flat]))
+    rows, counts, codes = _merged([unanimous, rest, *(part for _, part in batches)])
     return Census(
         rows=rows,
         counts=counts,
         shape=shape,
         first=flat[0],
         agreed=dict(zip(values.tolist(), codes[0].tolist(), strict=True)),
-        batches=tuple((places, code) for (places, _), code in zip(found, codes[2:], strict=True)),
+        batches=tuple((places, code) for (places, _), code in zip(batches, codes[2:], strict=True)),
         tail=codes[1],
     )
 
@@ -153,7 +155,8 @@ def _merged(
     code = code.astype(_code_type(len(rows)))
     ends = np.cumsum([len(part.rows) for part in parts])
     codes = [
-        code[end - len(part.rows) : end][part.codes] for part, end in zip(parts, ends, strict=True)
+        code[end - len(part.rows) : end].take(part.codes)
+        for part, end in zip(parts, ends, strict=True)
     ]
     return rows, summed, codes
 

@@ -12,9 +12,9 @@ import numpy as np
 from MedPrepLib.consensus.panel import Panel
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.joint import as_label_maps, as_words, runs
 from MedPrepLib.results import ConsensusRecord, RaterPerformance
 from MedPrepLib.segmentation import Segmentation
+from MedPrepLib.words import as_label_maps, as_words, runs, tail
 
 HASH_DIGITS = 6
 """Decimals of millimeters that count in a reading's hash: below any rounding that matters."""
@@ -79,7 +79,7 @@ def _layer_digest(layer: VoxelArray) -> str:
     words = as_words(flat)
     starts, _ = runs(words)
     digest = hashlib.sha256(flat.dtype.str.encode())
-    for part in (starts, words[starts], flat[words.size * (8 // flat.itemsize) :]):
+    for part in (starts, words[starts], tail(flat)):
         digest.update(part.data if part.size else b"")
     return digest.hexdigest()
 

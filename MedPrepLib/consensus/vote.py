@@ -22,16 +22,10 @@ from MedPrepLib.consensus.record import Consensus, make_record
 from MedPrepLib.consensus.stack import Choice, stacked
 from MedPrepLib.consensus.ties import TieRule, Values, map_type
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.joint import (
-    LabelArray,
-    as_label_maps,
-    as_words,
-    differing_words,
-    number_rows,
-    value_counts,
-)
+from MedPrepLib.joint import number_rows, value_counts
 from MedPrepLib.labels import MAX_LABEL_VALUE
 from MedPrepLib.segmentation import Segmentation
+from MedPrepLib.words import LabelArray, as_label_maps, as_words, differing_words, tail
 
 IntArray = npt.NDArray[np.int64]
 Decision = tuple[Values, BoolArray]
@@ -103,13 +97,12 @@ def _vote_jointly(made: Panel) -> tuple[VoxelArray, int]:
     flat = as_label_maps(made.maps())
     voted = _known_copy(flat[0], rules.known)
     words = as_words(voted)
-    covered = words.size * (8 // voted.itemsize)
     tied = 0
-    for places, gathered in differing_words([as_words(m) for m in flat]):
-        chosen, count = _decided([word.view(voted.dtype) for word in gathered], rules)
+    for places, columns in differing_words(flat):
+        chosen, count = _decided(columns, rules)
         words[places] = chosen.view(np.uint64)
         tied += count
-    voted[covered:], count = _decided([m[covered:] for m in flat], rules)
+    tail(voted)[:], count = _decided([tail(m) for m in flat], rules)
     label_map = voted.reshape(made.shape).astype(map_type(made.values), copy=False)
     return label_map, tied + count
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from MedPrepLib import joint
+from MedPrepLib import words
 from MedPrepLib.config.settings import Consensus, Pack
 from MedPrepLib.consensus import majority_vote, reading_hash
 from MedPrepLib.errors import GeometryError, LabelError
@@ -271,8 +271,8 @@ def plain_vote(maps):
 
 @pytest.mark.parametrize("raters", [2, 3, 5, 9])
 def test_the_vote_over_many_chunks_equals_a_plain_count(raters, monkeypatch):
-    monkeypatch.setattr(joint, "_CHUNK_WORDS", 4)
-    monkeypatch.setattr(joint, "_BATCH_WORDS", 8)
+    monkeypatch.setattr(words, "_CHUNK_WORDS", 4)
+    monkeypatch.setattr(words, "_BATCH_WORDS", 8)
     maps = noisy(raters, raters, (5, 7, 9))
     result = vote({f"r{n}": reading(m) for n, m in enumerate(maps)})
     expected = plain_vote(maps)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MedPrepLib import joint
+from MedPrepLib import words
 from MedPrepLib.config.settings import Consensus
 from MedPrepLib.consensus import consensus, soft_label, staple
 from MedPrepLib.consensus.census import segment_census
@@ -90,8 +90,8 @@ def test_performance_equals_simpleitk_for_real_readers(shared_data):
 def test_the_result_is_the_same_over_many_chunks_and_any_order(monkeypatch):
     maps = balls(5)
     whole = staple(named(maps), "lesion", STAPLE)
-    monkeypatch.setattr(joint, "_CHUNK_WORDS", 4)
-    monkeypatch.setattr(joint, "_BATCH_WORDS", 8)
+    monkeypatch.setattr(words, "_CHUNK_WORDS", 4)
+    monkeypatch.setattr(words, "_BATCH_WORDS", 8)
     pieces = staple(dict(reversed(named(maps).items())), "lesion", STAPLE)
     assert pieces.sensitivities == whole.sensitivities
     assert pieces.specificities == whole.specificities

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MedPrepLib import joint
+from MedPrepLib import words
 from MedPrepLib.config.settings import Consensus
 from MedPrepLib.consensus import consensus, multilabel, multilabel_staple
 from MedPrepLib.consensus.census import label_census
@@ -129,8 +129,8 @@ def test_labels_and_confusion_equal_the_formulas_voxel_by_voxel(raters):
 def test_the_order_of_raters_and_the_size_of_chunks_do_not_matter(monkeypatch):
     readings = named(organs(4))
     whole = multilabel_staple(readings, NAMES, VALUES, STAPLE)
-    monkeypatch.setattr(joint, "_CHUNK_WORDS", 4)
-    monkeypatch.setattr(joint, "_BATCH_WORDS", 8)
+    monkeypatch.setattr(words, "_CHUNK_WORDS", 4)
+    monkeypatch.setattr(words, "_BATCH_WORDS", 8)
     pieces = multilabel_staple(dict(reversed(readings.items())), NAMES, VALUES, STAPLE)
     assert np.array_equal(pieces.label_map, whole.label_map)
     assert list(pieces.confusion) == list(whole.confusion)
