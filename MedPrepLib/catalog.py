@@ -180,6 +180,11 @@ TABLE_ROW_INVALID = _reject(
     "A row of a case table cannot be used.",
     "Correct the row; the message names the column and the value.",
 )
+DATE_UNUSED = _note(
+    "DATE_UNUSED",
+    "The table of reading dates names readings that no source has.",
+    "Write case and rater as the sources do; MedPrep's private identities.csv lists the cases.",
+)
 FILE_MISSING = _reject(
     "FILE_MISSING",
     "A file that the study names does not exist.",

@@ -135,3 +135,11 @@ class Case(msgspec.Struct, frozen=True):
     links: Links = Links()
     boxes: tuple[BoxReading, ...] = ()
     slices: tuple[SliceReading, ...] = ()
+
+    @property
+    def raters(self) -> frozenset[str]:
+        """Everybody who read the image, in any of the three ways."""
+        masks, boxes, slices = self.readings, self.boxes, self.slices
+        return frozenset(
+            [r.rater for r in masks] + [r.rater for r in boxes] + [r.rater for r in slices]
+        )

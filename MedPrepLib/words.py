@@ -21,8 +21,8 @@ CountArray = npt.NDArray[np.int64]
 LabelArray = npt.NDArray[np.unsignedinteger]
 WordArray = npt.NDArray[np.uint64]
 
-_CHUNK_WORDS = 1 << 16
-"""Words compared at a time (512 KB per map), so that the first map stays in the cache."""
+_CHUNK_WORDS = 1 << 17
+"""Words compared at a time (1 MB per map): what is done with them finds them in the cache."""
 _BATCH_WORDS = 1 << 17
 """Differing words gathered before they are handed on (1 MB per map)."""
 _REPEATED = {1: np.uint64(0x0101010101010101), 2: np.uint64(0x0001000100010001)}

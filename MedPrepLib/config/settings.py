@@ -297,6 +297,13 @@ class Study(Section, frozen=True):
     labels_file: Annotated[
         str, Meta(description="a 3D Slicer color table (.csv, .ctbl) in place of [labels]")
     ] = ""
+    reading_dates: Annotated[
+        str,
+        Meta(
+            description="a CSV with case, rater, date (YYYY-MM-DD), for learning curves; "
+            "only the order of the dates is kept"
+        ),
+    ] = ""
     task: Task = "segmentation"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     screen: Screen = Screen()

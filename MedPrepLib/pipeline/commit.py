@@ -22,8 +22,11 @@ from MedPrepLib.results import CaseResult, ShardFile
 from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import (
     AgreementRow,
+    LearningRow,
     RaterRow,
+    ReadingOrder,
     agreement_rows,
+    learning_rows,
     rater_summary,
     write_csv,
     write_json,
@@ -36,6 +39,7 @@ def commit(
     plan: SplitPlan,
     sources: tuple[Finding, ...],
     files_seen: int,
+    dated: ReadingOrder,
 ) -> Manifest:
     """Write the report and, last, the manifest; then remove what neither names."""
     report = ReportInput(
@@ -47,27 +51,32 @@ def commit(
         source_findings=sources,
         files_seen=files_seen,
         pictures=order.private / PICTURES,
+        reading_order=dated,
     )
     folder = order.cohort / "report"
-    written = (*write_report(folder, report), *_write_tables(folder, order, results, plan))
+    written = (*write_report(folder, report), *_write_tables(folder, report))
     files = tuple(_listed(order.cohort, path) for path in written)
     manifest = write_manifest(order.cohort, _manifest(order, results, plan, files))
     _tidy(order, manifest, results)
     return manifest
 
 
-def _write_tables(
-    folder: Path, order: Order, results: Sequence[CaseResult], plan: SplitPlan
-) -> tuple[Path, ...]:
-    """Every pair of raters on every label of every case, and a row per rater and label."""
-    sets = {case: place.part for case, place in plan.places.items()}
-    rows = agreement_rows(results, sets)
-    raters = rater_summary(rows, order.study.agree.threshold)
-    paths = tuple(folder / name for name in ("agreement.csv", "agreement.json", "raters.csv"))
-    write_csv(paths[0], rows, AgreementRow)
-    write_json(paths[1], rows)
-    write_csv(paths[2], raters, RaterRow)
-    return paths
+def _write_tables(folder: Path, report: ReportInput) -> tuple[Path, ...]:
+    """Every pair of raters on every case, every rater, and every dated reading in its order."""
+    places = report.split.places if report.split else {}
+    rows = agreement_rows(report.cases, {case: place.part for case, place in places.items()})
+    learning = learning_rows(rows, report.reading_order)
+    raters = rater_summary(rows, report.settings.agree.threshold, learning)
+    names = ("agreement.csv", "agreement.json", "raters.csv", "learning.csv")
+    pairs, pairs_json, people, curves = (folder / name for name in names)
+    write_csv(pairs, rows, AgreementRow)
+    write_json(pairs_json, rows)
+    write_csv(people, raters, RaterRow)
+    if not report.reading_order:
+        curves.unlink(missing_ok=True)
+        return pairs, pairs_json, people
+    write_csv(curves, learning, LearningRow)
+    return pairs, pairs_json, people, curves
 
 
 def _manifest(

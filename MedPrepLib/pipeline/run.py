@@ -34,9 +34,10 @@ from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
 from MedPrepLib.scan import Candidate, Scanned, scan
+from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged, screen_people
 from MedPrepLib.split import Member, SplitPlan, leaks, split
-from MedPrepLib.tables import no_formula
+from MedPrepLib.tables import ReadingOrder, no_formula
 
 
 def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:
@@ -53,19 +54,20 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             (c.case for c in scanned.candidates), secret, order.study.privacy.case_names
         )
         _write_identities(order, scanned, names)
+        dated, undated = _reading_order(order, scanned, names)
         results, done = _results(order, scanned, names, ledger, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
             results, plan, extra = _split(order.study, results, scanned, names, secret)
             listen(Step("split", 1, 1))
-        sources = judged(scanned.findings, order.study.screen.severity) + extra
+        sources = judged(scanned.findings + undated, order.study.screen.severity) + extra
         report, unchanged = None, False
         if plan is not None and order.wants("report"):
-            digest = _digest(order.study, results, plan, sources)
+            digest = _digest(order.study, results, plan, sources, dated)
             unchanged = ledger.recall("committed") == digest and not order.repeats("report")
             unchanged = unchanged and (order.cohort / "manifest.json").is_file()
             if not unchanged:
-                commit(order, results, plan, sources, scanned.files_seen)
+                commit(order, results, plan, sources, scanned.files_seen, dated)
                 ledger.remember("committed", digest)
             report = order.cohort / "report" / "index.html"
             listen(Step("report", 1, 1))
@@ -161,6 +163,19 @@ def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:
     path = order.private / IDENTITIES
     if not path.is_file() or path.read_bytes() != data:
         write_bytes(path, data)
+
+
+def _reading_order(
+    order: Order, scanned: Scanned, names: Names
+) -> tuple[dict[tuple[str, str], int], tuple[Finding, ...]]:
+    """The order of every rater's readings, by public names, where the study knows their dates."""
+    table = order.study.reading_dates
+    if not table:
+        return {}, ()
+    cases = [candidate.case for candidate in scanned.candidates]
+    places, findings = reading_order(order.base / table, cases, table)
+    public = {(names.cases[case], rater): place for (case, rater), place in places.items()}
+    return public, findings
 
 
 def _results(
@@ -280,7 +295,12 @@ def _links(candidate: Candidate, key: SiteKey) -> tuple[str, ...]:
 
 
 def _digest(
-    study: Study, results: Sequence[CaseResult], plan: SplitPlan, sources: Sequence[Finding]
+    study: Study,
+    results: Sequence[CaseResult],
+    plan: SplitPlan,
+    sources: Sequence[Finding],
+    dated: ReadingOrder,
 ) -> bytes:
-    parts: Any = (__version__, config_hash(study), results, plan, sources)
+    places = sorted((*reading, place) for reading, place in dated.items())
+    parts: Any = (__version__, config_hash(study), results, plan, sources, places)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest().encode()

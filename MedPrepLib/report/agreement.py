@@ -12,7 +12,13 @@ from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.summary import raters_of
 from MedPrepLib.report.text import median
 from MedPrepLib.results import CaseResult, PairAgreement
-from MedPrepLib.tables import RaterRow, agreement_rows, likely_cause, rater_summary
+from MedPrepLib.tables import (
+    RaterRow,
+    agreement_rows,
+    learning_rows,
+    likely_cause,
+    rater_summary,
+)
 
 BINS = 20
 MAX_RATERS = 12
@@ -115,9 +121,15 @@ def agreement_view(report: ReportInput) -> AgreementView:
         bars=histogram(values, threshold),
         labels=_label_rows(report, threshold),
         matrices=_matrices(report, threshold),
-        raters=rater_summary(agreement_rows(report.included), threshold)[:MAX_RATER_ROWS],
+        raters=_rater_rows(report, threshold),
         worst=_worst_pairs(report.included, threshold),
     )
+
+
+def _rater_rows(report: ReportInput, threshold: float) -> tuple[RaterRow, ...]:
+    rows = agreement_rows(report.included)
+    learning = learning_rows(rows, report.reading_order)
+    return rater_summary(rows, threshold, learning)[:MAX_RATER_ROWS]
 
 
 def histogram(values: Sequence[float], threshold: float) -> tuple[Bar, ...]:

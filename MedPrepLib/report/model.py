@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from MedPrepLib.config.settings import Study
 from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.results import CaseResult
 from MedPrepLib.split import SplitPlan
+from MedPrepLib.tables import ReadingOrder
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class ReportInput:
 
     ``cases`` are all cases, included or not. ``pictures`` is the folder that holds the files
     named by ``CaseResult.picture``; ``files_seen`` counts the files of all sources.
+    ``reading_order``: each rater's readings in order of date, where the study knows it.
     """
 
     settings: Study
@@ -28,6 +30,7 @@ class ReportInput:
     source_findings: tuple[Finding, ...] = ()
     files_seen: int = 0
     pictures: Path | None = None
+    reading_order: ReadingOrder = field(default_factory=dict)
 
     @cached_property
     def ordered(self) -> tuple[CaseResult, ...]:

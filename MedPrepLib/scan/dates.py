@@ -1,0 +1,83 @@
+"""When readings were made, from a table: the order of a rater's readings. Dates stay in here."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import Case
+from MedPrepLib.errors import ConfigError
+from MedPrepLib.findings import Finding
+
+COLUMNS = ("case", "rater", "date")
+
+Reading = tuple[str, str]
+"""Case and rater."""
+
+
+def reading_order(
+    path: Path, cases: Iterable[Case], shown: str
+) -> tuple[dict[Reading, int], tuple[Finding, ...]]:
+    """The place of each dated reading among those of its rater, from 1, and what was left over.
+
+    The table (CSV or TSV) has a row per reading with its case, rater and date (YYYY-MM-DD).
+    Readings of one day share a place. Rows that belong to no reading of ``cases`` are counted in
+    a note. Raises ConfigError, which calls the table ``shown``, when it does not exist, lacks a
+    column, or holds a row twice or something that is no date.
+    """
+    dates = _dates(path, shown)
+    readings = {(case.id, rater) for case in cases for rater in case.raters}
+    unknown = len(dates.keys() - readings)
+    findings: tuple[Finding, ...] = ()
+    if unknown:
+        message = f"{unknown} of {len(dates)} dated readings are not among those of the sources"
+        findings = (catalog.DATE_UNUSED.at("reading dates", message),)
+    return _places({key: day for key, day in dates.items() if key in readings}), findings
+
+
+def _places(dates: Mapping[Reading, date]) -> dict[Reading, int]:
+    days: dict[str, list[date]] = defaultdict(list)
+    for (_, rater), day in dates.items():
+        days[rater].append(day)
+    return {
+        (case, rater): 1 + sum(other < day for other in days[rater])
+        for (case, rater), day in dates.items()
+    }
+
+
+def _dates(path: Path, shown: str) -> dict[Reading, date]:
+    if not path.is_file():
+        raise ConfigError([f"$.reading_dates: {shown!r} does not exist"])
+    dates: dict[Reading, date] = {}
+    problems: list[str] = []
+    for line, row in _rows(path, shown):
+        key = (row["case"], row["rater"])
+        try:
+            day = date.fromisoformat(row["date"])
+        except ValueError:
+            problems.append(f"$.reading_dates: line {line} of {shown}: not a date (YYYY-MM-DD)")
+            continue
+        if key in dates:
+            problems.append(f"$.reading_dates: line {line} of {shown}: this reading stands twice")
+        dates[key] = day
+    if problems:
+        raise ConfigError(problems)
+    return dates
+
+
+def _rows(path: Path, shown: str) -> Iterator[tuple[int, dict[str, str]]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        table = csv.DictReader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        there = table.fieldnames or ()
+        missing = [name for name in COLUMNS if name not in there]
+        if missing:
+            known = ", ".join(there)
+            raise ConfigError(
+                [f"$.reading_dates: {shown} has no column {missing[0]!r} (it has: {known})"]
+            )
+        for row in table:
+            yield table.line_num, {name: (row[name] or "").strip() for name in COLUMNS}
