@@ -18,7 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib.agree.border import BoolArray, Frame, Places
-from MedPrepLib.agree.far import Voxels, by_slices, by_tree, make_tree
+from MedPrepLib.agree.far import (
+    Voxels,
+    build_ns,
+    by_slices,
+    by_tree,
+    make_tree,
+    query_ns,
+    slices_ns,
+)
 from MedPrepLib.geometry import FloatArray, Index, Triple
 from MedPrepLib.regions import Slices
 
@@ -29,13 +37,12 @@ _FEW = 1 << 10
 _LOOKUPS = 1 << 16
 """Lookups in one call then: enough to make calls cheap, few enough to stay in the cache."""
 _PATIENCE = 0.25
-"""Share of what the other ways would cost that is spent on lookups before they are taken."""
-_TREE_COST = 100
-"""Lookups that take as long as putting one point into a tree."""
-_QUERY_COST = 10_000
-"""Lookups that take as long as asking the tree for one point far from all others."""
-_MAP_COST = 30
-"""Lookups that take as long as one voxel of a distance map of a slice."""
+"""Share of what the other ways would take that is spent on lookups before they are taken."""
+_LOOKUP_NS = 2
+_FREE_STEPS = 27
+"""Steps that are tried whatever the other ways would take."""
+_SAMPLE, _TARGETS = 32, 2048
+"""Points and targets, about, that the cost of a tree is estimated from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,16 +116,17 @@ class Points:
 
     def distances_mm(self, others: Points) -> FloatArray:
         """The distance from each of these points to the nearest of ``others``, mm (n,)."""
+        ways = _Ways(self, others)
         marks = self.ruler.marks
         marks[others.places] = True
-        distances, far = self._looked_up(others)
+        distances, far = self._looked_up(ways)
         marks[others.places] = False
         if far.size:
-            distances[far] = others._from_afar(self.ruler.voxels(self.places[far]))
+            distances[far] = others._from_afar(self.ruler.voxels(self.places[far]), ways)
         return distances
 
-    def _looked_up(self, others: Points) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-        """Distances to the marked places of ``others``, and the points that are too far away."""
+    def _looked_up(self, ways: _Ways) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+        """Distances to the marked places, and the points that are too far away."""
         offsets, lengths = self.ruler.offsets, self.ruler.steps.lengths_mm
         distances = np.empty(self.places.size)
         left = np.arange(self.places.size)
@@ -126,8 +134,10 @@ class Points:
         places = self.places.astype(np.intp) - lowest
         marks, offsets = self.ruler.marks, offsets + lowest
         ends = self.ruler.shell_ends
-        done = spent = 0
-        while left.size and done < offsets.size and spent <= _PATIENCE * others._cost(left.size):
+        done, spent = 0, 0.0
+        while left.size and done < offsets.size:
+            if done > _FREE_STEPS and spent > _PATIENCE * ways.least_ns(left.size):
+                break
             if left.size > _FEW:
                 stop = ends[bisect(ends, done)]
                 hit = _any(marks, places, offsets[done:stop])
@@ -138,31 +148,18 @@ class Points:
                 nearest = hits.argmax(axis=0)
                 hit = hits[nearest, np.arange(left.size)]
                 distances[left[hit]] = lengths[done + nearest[hit]]
-            spent += left.size * (stop - done)
+            spent += left.size * (stop - done) * _LOOKUP_NS
             missed = np.flatnonzero(~hit)
             left, places = left.take(missed), places.take(missed)
             done = stop
         return distances, left
 
-    def _from_afar(self, points: Voxels) -> FloatArray:
+    def _from_afar(self, points: Voxels, ways: _Ways) -> FloatArray:
         """The distance in mm from each of some voxels (n, 3) to the nearest of these points."""
         k, j, i = self.ruler.spacing_mm[::-1]
-        if self._tree_cost(len(points)) <= self._slices_cost:
+        if ways.tree_ns(len(points)) <= ways.slices_ns:
             return by_tree(points, self._voxels, self._tree, (k, j, i))
         return by_slices(points, self._voxels, self.ruler.frame.shape, (k, j, i))
-
-    def _cost(self, count: int) -> int:
-        """What it costs, in lookups, to find the nearest of these points without lookups."""
-        return min(self._tree_cost(count), self._slices_cost)
-
-    def _tree_cost(self, count: int) -> int:
-        return _TREE_COST * self.places.size + _QUERY_COST * count
-
-    @cached_property
-    def _slices_cost(self) -> int:
-        slice_ = self.ruler.frame.strides[0]
-        slices = (int(self.places.max()) - int(self.places.min())) // slice_ + 1
-        return _MAP_COST * slice_ * slices
 
     @cached_property
     def _voxels(self) -> Voxels:
@@ -171,6 +168,43 @@ class Points:
     @cached_property
     def _tree(self) -> Any:
         return make_tree(self._voxels, self.ruler.spacing_mm[::-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """What it takes to measure some points without lookups."""
+
+    points: Points
+    others: Points
+
+    def least_ns(self, count: int) -> float:
+        """The cheaper way for ``count`` points, the dearest ones."""
+        return min(self.tree_ns(count), self.slices_ns)
+
+    def tree_ns(self, count: int) -> float:
+        """With a tree: the points that are left are those far away, which are dear."""
+        dearest = -(-len(self._sample_ns) * count // self.points.places.size)
+        each = float(self._sample_ns[:dearest].mean())
+        return build_ns(self.others.places.size) + count * each
+
+    @cached_property
+    def slices_ns(self) -> float:
+        """With distance maps of slices."""
+        per_slice = self.others.ruler.frame.strides[0]
+        places = self.others.places
+        return slices_ns((int(places.max()) - int(places.min())) // per_slice + 1, per_slice)
+
+    @cached_property
+    def _sample_ns(self) -> FloatArray:
+        """What a query takes for some of the points, from dear to cheap."""
+        ruler = self.points.ruler
+        strides = [
+            -(-places.size // most)
+            for places, most in ((self.points.places, _SAMPLE), (self.others.places, _TARGETS))
+        ]
+        points = ruler.voxels(self.points.places[:: strides[0]])
+        targets = ruler.voxels(self.others.places[:: strides[1]])
+        return np.sort(query_ns(points, targets, strides[1], ruler.spacing_mm[::-1]))[::-1]
 
 
 def _any(

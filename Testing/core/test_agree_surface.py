@@ -99,12 +99,9 @@ def test_any_small_masks_equal_their_definition(data):
 
 @pytest.mark.parametrize("way", ["lookups", "tree", "slices"])
 def test_all_ways_to_the_nearest_point_are_exact(monkeypatch, way):
-    costs = {"lookups": (1e9, 1, 1), "tree": (0, 0, 1), "slices": (0, 1, 0)}
-    patience, tree, slices = costs[way]
-    monkeypatch.setattr(nearest, "_PATIENCE", patience)
-    monkeypatch.setattr(nearest, "_TREE_COST", tree)
-    monkeypatch.setattr(nearest, "_QUERY_COST", tree)
-    monkeypatch.setattr(nearest, "_MAP_COST", slices)
+    monkeypatch.setattr(nearest, "_FREE_STEPS", 0)
+    monkeypatch.setattr(nearest, "_PATIENCE", 1e9 if way == "lookups" else 0)
+    monkeypatch.setattr(nearest, "slices_ns", lambda *_: 0 if way == "slices" else 1e12)
     used = []
     for name in ("by_tree", "by_slices"):
         real = getattr(far, name)
@@ -116,6 +113,18 @@ def test_all_ways_to_the_nearest_point_are_exact(monkeypatch, way):
             b = np.roll(a, moved, axis=(0, 1, 2)) | island
             assert_equals_the_witness(a, b, spacing, 2.0)
     assert set(used) == {"lookups": set(), "tree": {"by_tree"}, "slices": {"by_slices"}}[way]
+
+
+def test_a_ball_in_the_middle_of_a_larger_one_is_not_given_to_a_tree(monkeypatch):
+    """All of the larger surface is equally far: a tree would look at every point of it."""
+    used = []
+    for name in ("by_tree", "by_slices"):
+        real = getattr(far, name)
+        monkeypatch.setattr(nearest, name, lambda *args, n=name, f=real: used.append(n) or f(*args))
+    shape, center = (80, 80, 80), (40, 40, 40)
+    found = surface_distances(ball(shape, center, 4), ball(shape, center, 37), (1, 1, 1), 1.0)
+    assert 32 < found.hausdorff_mm < 34
+    assert used[0] == "by_slices"
 
 
 def test_many_points_are_looked_up_shell_by_shell_to_the_same_values(monkeypatch):
