@@ -336,6 +336,11 @@ GRID_ROUNDING = _note(
     "Mask and image grids differ by rounding of the header only; the mask was snapped.",
     "Nothing to do.",
 )
+GRID_ADOPTED = _note(
+    "GRID_ADOPTED",
+    "A reviewer found that the mask lies on the image's grid, whatever its header says.",
+    "Nothing to do; take the decision back in the review to align by the header again.",
+)
 GRID_MOVED = _note(
     "GRID_MOVED",
     "The mask lies on the image's lattice but is shifted, cropped or flipped in storage; "
@@ -398,6 +403,28 @@ CONSENSUS_TIES = _note(
     "CONSENSUS_TIES",
     "Voxels without a majority were decided by the tie rule.",
     "Nothing to do; ask another rater to break the ties.",
+)
+
+# --- review: what people decided --------------------------------------------------------------
+REVIEW_APPROVED = _note(
+    "REVIEW_APPROVED",
+    "Somebody looked at the case and approved it; what asked for a look is a note now.",
+    "Nothing to do.",
+)
+REVIEW_FLAGGED = _review(
+    "REVIEW_FLAGGED",
+    "Somebody looked at the case and flagged it.",
+    "Read the comment in the folder of reviews, settle it, and approve the case.",
+)
+REVIEW_STALE = _review(
+    "REVIEW_STALE",
+    "Readings changed since the case was reviewed; what was decided then is not used.",
+    "Look at the case again and save the review.",
+)
+REVIEW_UNREADABLE = _review(
+    "REVIEW_UNREADABLE",
+    "A file in the folder of reviews cannot be read, or was changed afterwards.",
+    "Restore it from a backup, or move it away and review the case again.",
 )
 
 # --- split ------------------------------------------------------------------------------------
