@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from MedPrepLib.align import compare_grids, to_grid
+from MedPrepLib.align import adopted, compare_grids, to_grid
 from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import Align
 from MedPrepLib.findings import Finding
@@ -28,16 +28,30 @@ class AlignedParts:
 
 
 def align_reading(
-    reading: MaskReading, geometry: Geometry, schema: LabelSchema, settings: Align, item: str
+    reading: MaskReading,
+    geometry: Geometry,
+    schema: LabelSchema,
+    settings: Align,
+    item: str,
+    *,
+    adopt: bool = False,
 ) -> AlignedParts:
-    """Read the files of ``reading`` and bring each to ``geometry``. Bad data never raises."""
+    """Read the files of ``reading`` and bring each to ``geometry``. Bad data never raises.
+
+    ``adopt``: a person says that the masks lie on this grid, whatever their headers say; the
+    verdict stays that of the headers.
+    """
     loaded = load_reading(reading, geometry, schema, item)
     findings = list(loaded.findings)
     parts: list[Segmentation] = []
     verdicts: list[GridVerdict] = []
     for segmentation in loaded.segmentations:
         verdict = compare_grids(geometry, segmentation.geometry, settings)
-        aligned = to_grid(segmentation, geometry, verdict, settings, item)
+        aligned = (
+            adopted(segmentation, geometry, item)
+            if adopt
+            else to_grid(segmentation, geometry, verdict, settings, item)
+        )
         findings += aligned.findings
         verdicts.append(verdict)
         parts.append(aligned.segmentation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -13,7 +13,9 @@ from MedPrepLib.agree.crops import common_box, crop, milliliters, placed
 from MedPrepLib.agree.morphology import opened
 from MedPrepLib.agree.pairs import require_one_grid
 from MedPrepLib.agree.runs import Parts, connected, owners, runs_of
+from MedPrepLib.errors import GeometryError
 from MedPrepLib.geometry import Geometry, Index, Triple
+from MedPrepLib.regions import Slices
 from MedPrepLib.results import Difference
 from MedPrepLib.segmentation import BoolArray, Segmentation
 
@@ -22,6 +24,8 @@ BORDER_VOXELS = 2
 sliver; one thick slice of 5 mm between pixels of 0.7 mm is more than that."""
 
 _ROUNDING = 1e-6
+
+Kind = Literal["missed lesion", "part", "border"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,29 +60,64 @@ def differing_components(
     return tuple(sorted(found, key=lambda d: (d.kind == "border", -d.voxels, d.label, d.index)))
 
 
+def voxels_of(
+    readings: Mapping[str, Segmentation], difference: Difference
+) -> tuple[Slices, BoolArray]:
+    """The differing voxels of one place: a box (k, j, i) of the grid, and a mask in it.
+
+    ``difference`` is one of :func:`differing_components` of the same readings. Raises
+    GeometryError when it is not, because a reading has changed in the meantime.
+    """
+    drawn = _drawn(readings, difference.label)
+    found = _places(drawn) if drawn is not None else ()
+    for kind, parts in found:
+        if kind == difference.kind and drawn is not None:
+            away = [n - at for n, at in zip(difference.index, drawn.corner, strict=True)]
+            number = parts.part_at((away[0], away[1], away[2]))
+            if number is not None:
+                where = tuple(
+                    slice(start, start + n)
+                    for start, n in zip(drawn.corner[::-1], parts.runs.shape, strict=True)
+                )
+                return (where[0], where[1], where[2]), parts.mask(number)
+    raise GeometryError(
+        f"the raters do not differ on {difference.label!r} at voxel {difference.index} (any more)"
+    )
+
+
 def _differences(readings: Mapping[str, Segmentation], label: str) -> list[Difference]:
+    drawn = _drawn(readings, label)
+    if drawn is None:
+        return []
+    return [row for kind, parts in _places(drawn) for row in _listed(drawn, kind, parts)]
+
+
+def _drawn(readings: Mapping[str, Segmentation], label: str) -> _Drawn | None:
+    """The label as those drew it who annotated it; None where nobody can differ."""
     raters = tuple(r for r in sorted(readings) if readings[r].find(label) is not None)
     crops = [crop(readings[rater], label) for rater in raters]
     where = common_box([cut.where for cut in crops])
-    masks = tuple(placed(cut, where) for cut in crops)
     if len(raters) < 2 or not any(cut.count for cut in crops):
-        return []
+        return None
     k, j, i = (s.start for s in where)
-    drawn = _Drawn(label, readings[raters[0]].geometry, raters, masks, (i, j, k))
-    anybody: BoolArray = reduce(np.logical_or, masks)
-    differs: BoolArray = anybody & ~reduce(np.logical_and, masks)
+    masks = tuple(placed(cut, where) for cut in crops)
+    return _Drawn(label, readings[raters[0]].geometry, raters, masks, (i, j, k))
+
+
+def _places(drawn: _Drawn) -> Iterator[tuple[Kind, Parts]]:
+    """The places of each kind, numbered."""
+    anybody: BoolArray = reduce(np.logical_or, drawn.masks)
+    differs: BoolArray = anybody & ~reduce(np.logical_and, drawn.masks)
     if not differs.any():
-        return []
+        return
     structures = connected(runs_of(anybody))
-    missed = _missed(structures, masks)
+    missed = _missed(structures, drawn.masks)
     thick = opened(differs, box_steps(drawn.geometry))
     parts = connected(runs_of(thick))
     slivers = _inside(differs & ~thick, structures)
-    return [
-        *_listed(drawn, "missed lesion", structures.only(missed)),
-        *_listed(drawn, "part", parts.only(~_within(parts, structures, missed))),
-        *_listed(drawn, "border", slivers.only(~missed & (slivers.voxels > 0))),
-    ]
+    yield "missed lesion", structures.only(missed)
+    yield "part", parts.only(~_within(parts, structures, missed))
+    yield "border", slivers.only(~missed & (slivers.voxels > 0))
 
 
 def box_steps(geometry: Geometry) -> Index:
@@ -115,9 +154,7 @@ def _within(parts: Parts, structures: Parts, chosen: BoolArray) -> BoolArray:
     return within
 
 
-def _listed(
-    drawn: _Drawn, kind: Literal["missed lesion", "part", "border"], parts: Parts
-) -> list[Difference]:
+def _listed(drawn: _Drawn, kind: Kind, parts: Parts) -> list[Difference]:
     if not parts.count:
         return []
     flat, run = parts.runs.voxels()
@@ -137,7 +174,7 @@ def _listed(
 
 def _difference(
     drawn: _Drawn,
-    kind: Literal["missed lesion", "part", "border"],
+    kind: Kind,
     index: Index,
     voxels: int,
     in_favor: tuple[bool, ...],

@@ -102,6 +102,23 @@ class Parts:
         anew = np.cumsum(chosen) - 1
         return Parts(self.runs.where(mine), anew[self.number[mine]], int(chosen.sum()))
 
+    def part_at(self, index: Index) -> int | None:
+        """The part that holds the voxel (i, j, k); None when none does."""
+        i, j, k = index
+        depth, height, width = self.runs.shape
+        if not (0 <= i < width and 0 <= j < height and 0 <= k < depth):
+            return None
+        key = (k * height + j) * (width + 1) + i
+        run = int(np.searchsorted(self.runs.start, key, side="right")) - 1
+        return int(self.number[run]) if run >= 0 and key < self.runs.stop[run] else None
+
+    def mask(self, part: int) -> BoolArray:
+        """The voxels of one part, (k, j, i)."""
+        mask = np.zeros(self.runs.shape, dtype=np.bool_)
+        flat, _ = self.runs.where(self.number == part).voxels()
+        mask.reshape(-1)[flat] = True
+        return mask
+
     def centroids(self) -> FloatArray:
         """Mean index (i, j, k) of the voxels of every part, (count, 3)."""
         runs = self.runs

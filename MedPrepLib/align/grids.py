@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib.align.resample import Sampling, resampled, sampling, voxels_inside
-from MedPrepLib.catalog import GRID_MISMATCH, GRID_MOVED, GRID_ROUNDING, MASK_OUTSIDE
+from MedPrepLib.catalog import GRID_ADOPTED, GRID_MISMATCH, GRID_MOVED, GRID_ROUNDING, MASK_OUTSIDE
 from MedPrepLib.config.settings import Align
 from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import (
@@ -114,6 +114,22 @@ def to_grid(
         return Aligned(moved, (GRID_MOVED.at(item, verdict.sentence), *outside))
     result, findings = resampled(segmentation, how, verdict.sentence, item)
     return Aligned(result, (*findings, *outside))
+
+
+def adopted(segmentation: Segmentation, image: Geometry, item: str) -> Aligned:
+    """The same voxels taken to lie on the image's grid, because a person says that they do.
+
+    For masks whose header is wrong. A mask of another size is refused (GRID_MISMATCH): it cannot
+    have been drawn voxel by voxel on this image.
+    """
+    own = segmentation.geometry
+    if own.size != image.size:
+        text = f"the mask has {own.size} voxels, the image {image.size}: it has a grid of its own"
+        return _refused(image, GRID_MISMATCH.at(item, f"{text}."))
+    apart = image.displacement_mm(own)
+    text = f"taken to lie on the image's grid; its own header lies {apart:.4g} mm away"
+    moved = replace(segmentation, geometry=image)
+    return Aligned(moved, (GRID_ADOPTED.at(item, f"{text}."),))
 
 
 def rounding_limit_mm(image: Geometry, settings: Align) -> float:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MedPrepLib.agree.differences import box_steps, differing_components
+from MedPrepLib.agree.differences import box_steps, differing_components, voxels_of
 from MedPrepLib.agree.disagreement import entropy_map, worst_slices
 from MedPrepLib.agree.morphology import opened, widened
 from MedPrepLib.errors import GeometryError
@@ -304,6 +304,30 @@ def test_every_differing_voxel_is_in_one_place_whatever_the_order_of_raters(seed
         if place.kind == "missed lesion":
             assert place.raters_for
             assert place.raters_against
+
+
+@pytest.mark.parametrize(("seed", "raters"), [(0, 2), (1, 3), (2, 5)])
+def test_the_voxels_of_all_places_together_are_those_that_differ(seed, raters):
+    masks = blobs(seed, raters)
+    readings = {rater: tumor(mask, LARGE) for rater, mask in masks.items()}
+    seen = np.zeros(LARGE.shape, int)
+    for difference in differing_components(readings):
+        where, mask = voxels_of(readings, difference)
+        i, j, k = difference.index
+        assert mask.sum() == difference.voxels
+        assert mask[k - where[0].start, j - where[1].start, i - where[2].start]
+        seen[where] += mask
+    stack = np.stack(list(masks.values()))
+    assert np.array_equal(seen, stack.any(axis=0) & ~stack.all(axis=0))
+
+
+def test_a_place_where_nobody_differs_any_more_is_refused():
+    masks = blobs(0, 3)
+    readings = {rater: tumor(mask, LARGE) for rater, mask in masks.items()}
+    first = differing_components(readings)[0]
+    agreed = dict.fromkeys(readings, readings["r0"])
+    with pytest.raises(GeometryError, match="do not differ"):
+        voxels_of(agreed, first)
 
 
 @pytest.mark.parametrize("seed", range(4))

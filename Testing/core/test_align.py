@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedPrepLib.align import compare_grids, to_grid
+from MedPrepLib.align import adopted, compare_grids, to_grid
 from MedPrepLib.align.resample import nearest, sampling
 from MedPrepLib.config.settings import Align
 from MedPrepLib.geometry import LPS_TO_RAS, Geometry
@@ -344,3 +344,22 @@ def test_an_empty_mask_on_another_grid_stays_annotated_empty():
     assert result.segmentation.names == ("tumor",)
     assert not result.segmentation.mask("tumor").any()
     assert "MASK_OUTSIDE" not in codes(result)
+
+
+# --- what a person knows better ---------------------------------------------------------------
+
+
+def test_a_mask_with_a_wrong_header_is_taken_voxel_by_voxel_when_a_person_says_so():
+    wrong = replace(IMAGE, origin=(15.2, -140.0, 33.0))
+    mask = reading(wrong)
+    result = adopted(mask, IMAGE, "case/rater")
+    assert codes(result) == ["GRID_ADOPTED"]
+    assert "3.2 mm" in result.findings[0].message
+    assert result.segmentation.geometry == IMAGE
+    assert np.array_equal(result.segmentation.layers[0], mask.layers[0])
+
+
+def test_a_mask_of_another_size_cannot_be_taken_voxel_by_voxel():
+    result = adopted(reading(replace(IMAGE, size=(24, 20, 12))), IMAGE, "case/rater")
+    assert codes(result) == ["GRID_MISMATCH"]
+    assert result.segmentation.segments == ()
