@@ -304,6 +304,9 @@ class Study(Section, frozen=True):
             "only the order of the dates is kept"
         ),
     ] = ""
+    reviews: Annotated[
+        str, Meta(min_length=1, description="folder of the reviews made in 3D Slicer")
+    ] = "reviews"
     task: Task = "segmentation"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     screen: Screen = Screen()

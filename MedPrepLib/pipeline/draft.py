@@ -22,6 +22,7 @@ from MedPrepLib.results import (
     Statistics,
     Targets,
 )
+from MedPrepLib.review import Review
 from MedPrepLib.scan.found import Candidate
 from MedPrepLib.segmentation import Segmentation
 
@@ -43,6 +44,9 @@ class CaseTask:
     """Last step to do."""
     cohort: Path
     private: Path
+    review_folder: Path = Path()
+    reviews: Mapping[str, Review] = field(default_factory=dict)
+    """The newest review of everybody who looked at this case, by name."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
     if geometry is None:
         return draft.plus(catalog.NO_POSITION.at(case.id, "no grid can be made of the headers"))
     findings = list(screened(case, geometry, task.study.screen))
-    if not (case.readings or case.boxes or case.slices):
+    reviewed = any(review.verdict == "approved" for review in task.reviews.values())
+    if not (case.raters or reviewed):
         # Said before the voxels are read: most studies leave such images out.
         findings.append(catalog.NO_READING.at(case.id, "there is no annotation of this image"))
     return replace(draft.plus(*findings), geometry=geometry)

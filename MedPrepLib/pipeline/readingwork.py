@@ -10,6 +10,7 @@ import msgspec
 from MedPrepLib import catalog
 from MedPrepLib.cohort import MaskReading
 from MedPrepLib.findings import Finding, Severity, worst
+from MedPrepLib.pipeline import reviewwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels, Targets
 from MedPrepLib.screen import judged
@@ -52,7 +53,8 @@ def _mask_reading(
 
     item = f"{draft.case.id}/{reading.rater}"
     geometry, study = known(draft.geometry), task.study
-    aligned = align_reading(reading, geometry, study.schema(), study.align, item)
+    adopt = reviewwork.adopts(task, reading.rater)
+    aligned = align_reading(reading, geometry, study.schema(), study.align, item, adopt=adopt)
     findings = list(aligned.findings)
     own = judged(findings, study.screen.severity)
     if aligned.verdict is None or worst(own) == Severity.REJECT:
@@ -153,20 +155,21 @@ def consensus(task: CaseTask, draft: Draft) -> Draft:
     from MedPrepLib.consensus import consensus as made_of
 
     if not draft.masks:
-        return draft
+        return reviewwork.reviewed_mask(task, draft)
     schema = task.study.schema()
     values = {label.name: label.value for label in schema}
     hashes = {reading.rater: reading.content_hash for reading in draft.readings}
     voters = first_readings(draft.masks)
     made = made_of(voters, schema.names, values, task.study.consensus, hashes)
     draft = replace(draft, label_map=made.label_map, consensus=made.record)
-    if made.record.tied_voxels:
+    draft = reviewwork.reviewed_mask(task, draft)
+    if draft.consensus is made.record and made.record.tied_voxels:
         rule = task.study.consensus.ties
         message = f"{made.record.tied_voxels} voxels without a majority went to {rule}"
         draft = draft.plus(catalog.CONSENSUS_TIES.at(draft.case.id, message))
     if len(voters) < 2 or draft.agreement is None:
         return draft
-    rows = against_consensus(voters, made.label_map, values)
+    rows = against_consensus(voters, known(draft.label_map), values)
     low = judge_against(rows, task.study.agree, draft.case.id)
     agreement = msgspec.structs.replace(draft.agreement, consensus=rows)
     return replace(draft.plus(*low), agreement=agreement)
@@ -180,12 +183,20 @@ def targets(task: CaseTask, draft: Draft) -> Draft:
     from MedPrepLib.targets import derive
 
     geometry = known(draft.geometry)
-    if not (draft.masks or draft.boxes or draft.slice_readings):
-        return draft
+    boxes, draft = reviewwork.reviewed_boxes(task, draft)
+    slices, draft = reviewwork.reviewed_slices(task, draft)
+    nothing = draft.label_map is None and boxes is None and slices is None
+    if nothing and not (draft.boxes or draft.slice_readings):
+        return reviewwork.settled(task, draft)
     derived = Targets({}, (), ())
     if draft.label_map is not None:
         derived = derive(draft.label_map, geometry, task.study.schema())
-    return replace(draft, targets=_drawn_targets(task, draft, derived))
+    derived = _drawn_targets(task, draft, derived)
+    if boxes is not None:
+        derived = msgspec.structs.replace(derived, boxes=boxes)
+    if slices is not None:
+        derived = msgspec.structs.replace(derived, slices=slices.ranges)
+    return reviewwork.settled(task, replace(draft, targets=derived))
 
 
 def _drawn_targets(task: CaseTask, draft: Draft, derived: Targets) -> Targets:

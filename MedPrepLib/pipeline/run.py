@@ -33,6 +33,7 @@ from MedPrepLib.pipeline.order import CASE_STAGES, IDENTITIES, LEDGER, PICTURES,
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
+from MedPrepLib.review import ReviewStore
 from MedPrepLib.scan import Candidate, Scanned, scan
 from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged, screen_people
@@ -212,19 +213,28 @@ def _results(
 def _tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
     last = order.stop if order.stop in CASE_STAGES else "pack"
     recipe = case_recipe(order.study)
-    return [
-        CaseTask(
-            candidate=candidate,
-            name=names.cases[candidate.case.id],
-            patient=names.patient_of(candidate.case),
-            study=order.study,
-            recipe=recipe,
-            through=last,
-            cohort=order.cohort,
-            private=order.private,
-        )
-        for candidate in scanned.candidates
-    ]
+    store = ReviewStore(order.base / order.study.reviews)
+    return [_task(order, candidate, names, store, recipe, last) for candidate in scanned.candidates]
+
+
+def _task(
+    order: Order, candidate: Candidate, names: Names, store: ReviewStore, recipe: str, last: str
+) -> CaseTask:
+    name = names.cases[candidate.case.id]
+    reviews, unreadable = store.latest(name)
+    findings = candidate.findings + tuple(f.about(candidate.case.id) for f in unreadable)
+    return CaseTask(
+        candidate=msgspec.structs.replace(candidate, findings=findings),
+        name=name,
+        patient=names.patient_of(candidate.case),
+        study=order.study,
+        recipe=recipe,
+        through=last,
+        cohort=order.cohort,
+        private=order.private,
+        review_folder=store.folder,
+        reviews=reviews,
+    )
 
 
 def _inputs(task: CaseTask) -> str:
@@ -233,7 +243,7 @@ def _inputs(task: CaseTask) -> str:
     masks = [part.path for reading in case.readings for part in reading.parts]
     masks += [file.path for boxes in case.boxes for file in boxes.files]
     masks += [file.path for slices in case.slices for file in slices.files]
-    facts = msgspec.json.encode((__version__, task.patient, task.candidate))
+    facts = msgspec.json.encode((__version__, task.patient, task.candidate, task.reviews))
     digest = hashlib.sha256(facts)
     digest.update(fingerprint([*case.image.paths, *masks]).encode())
     return digest.hexdigest()

@@ -1,0 +1,165 @@
+"""What reviews change in a run: masks of wrong headers, the consensus, and what needs a look.
+
+A review speaks of readings as they were. When any of them has changed since, it is out of date:
+nothing of it is used, and the case asks for another look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from MedPrepLib import catalog
+from MedPrepLib.cohort import BoxReading, ReadingFile, SliceReading
+from MedPrepLib.errors import MedPrepError
+from MedPrepLib.findings import Finding, Severity
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import VoxelArray
+from MedPrepLib.pipeline.draft import CaseTask, Draft, known
+from MedPrepLib.results import Box, ConsensusRecord, SliceLabels
+from MedPrepLib.review import (
+    DrawnFile,
+    DrawnKind,
+    Review,
+    ReviewStore,
+    case_state,
+    drawn_of,
+    fixed_readings,
+)
+
+
+def adopts(task: CaseTask, rater: str) -> bool:
+    """True when a reviewer says that this rater's masks lie on the image's grid."""
+    return rater in fixed_readings(task.reviews)
+
+
+def valid_reviews(task: CaseTask, draft: Draft) -> dict[str, Review]:
+    """The reviews that speak of the readings as they are now."""
+    now = {reading.rater: reading.content_hash for reading in draft.readings}
+    return {name: r for name, r in task.reviews.items() if not r.inputs or r.inputs == now}
+
+
+def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
+    """The draft with the mask that the last reviewer approved in place of the consensus."""
+    reviews = valid_reviews(task, draft)
+    found = drawn_of(reviews, "mask")
+    if found is None:
+        return _nothing_found(draft, reviews)
+    review, file = found
+    try:
+        label_map, ignore = _label_map(task, known(draft.geometry), review, file)
+    except MedPrepError as error:
+        return draft.plus(_unusable(draft, error))
+    start = f" (from {file.start.method})" if file.start else ""
+    record = _record(draft, review, start, ignore)
+    return replace(draft, label_map=label_map, consensus=record)
+
+
+def reviewed_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...] | None, Draft]:
+    """The boxes that the last reviewer approved, in voxels; None when nobody drew any."""
+    from MedPrepLib.boxes import clipped, to_index
+    from MedPrepLib.masks.boxes import load_boxes
+
+    path, draft = _approved_file(task, draft, "boxes")
+    if path is None:
+        return None, draft
+    geometry = known(draft.geometry)
+    reading = BoxReading("review", (ReadingFile(str(path)),))
+    drawn, said = load_boxes(reading, geometry, task.study.schema(), draft.case.id)
+    inside = (clipped(to_index(box, geometry), geometry) for box in drawn)
+    return tuple(box for box in inside if box is not None), draft.plus(*said)
+
+
+def reviewed_slices(task: CaseTask, draft: Draft) -> tuple[SliceLabels | None, Draft]:
+    """The slice labels that the last reviewer approved; None when nobody noted any."""
+    from MedPrepLib.masks.slices import load_slices
+
+    path, draft = _approved_file(task, draft, "slices")
+    if path is None:
+        return None, draft
+    reading = SliceReading("review", (ReadingFile(str(path)),))
+    labels, said = load_slices(reading, known(draft.geometry), task.study.schema(), draft.case.id)
+    return labels, draft.plus(*said)
+
+
+def settled(task: CaseTask, draft: Draft) -> Draft:
+    """What the verdicts make of the findings: an approved case asks for no look any more."""
+    reviews = valid_reviews(task, draft)
+    item = draft.case.id
+    said = [
+        catalog.REVIEW_STALE.at(item, f"the review of {name} speaks of other readings")
+        for name in sorted(task.reviews.keys() - reviews.keys())
+    ]
+    state = case_state(reviews.values())
+    who = ", ".join(
+        f"{r.reviewer} (version {r.version})"
+        for _, r in sorted(reviews.items())
+        if r.verdict == state
+    )
+    if state == "flagged":
+        said.append(catalog.REVIEW_FLAGGED.at(item, f"flagged by {who}"))
+    if state == "approved" and not said:
+        said.append(catalog.REVIEW_APPROVED.at(item, f"approved by {who}"))
+        draft = replace(draft, findings=tuple(map(_seen, draft.findings)))
+    return draft.plus(*said)
+
+
+def _seen(finding: Finding) -> Finding:
+    seen = finding.severity == Severity.REVIEW
+    return finding.with_severity(Severity.NOTE) if seen else finding
+
+
+def _nothing_found(draft: Draft, reviews: Mapping[str, Review]) -> Draft:
+    """An empty consensus where the last reviewer to approve found nothing."""
+    approved = [r for r in reviews.values() if r.verdict == "approved"]
+    last = max(approved, key=lambda r: (r.at, r.reviewer), default=None)
+    if last is None or not last.nothing_found:
+        return draft
+    dtype = np.uint8 if draft.label_map is None else draft.label_map.dtype
+    empty = np.zeros(known(draft.geometry).shape, dtype)
+    record = _record(draft, last, ": nothing found", None)
+    return replace(draft, label_map=empty, consensus=record)
+
+
+def _label_map(
+    task: CaseTask, geometry: Geometry, review: Review, file: DrawnFile
+) -> tuple[VoxelArray, int | None]:
+    from MedPrepLib.align import compare_grids, to_grid
+    from MedPrepLib.consensus.drawing import from_drawing
+    from MedPrepLib.formats.segnrrd import read_seg_nrrd
+
+    drawn = read_seg_nrrd(ReviewStore(task.review_folder).path_of(review, file))
+    settings = task.study.align
+    verdict = compare_grids(geometry, drawn.geometry, settings)
+    placed = to_grid(drawn, geometry, verdict, settings, file.name).segmentation
+    return from_drawing(placed, task.study.schema())
+
+
+def _approved_file(task: CaseTask, draft: Draft, kind: DrawnKind) -> tuple[Path | None, Draft]:
+    found = drawn_of(valid_reviews(task, draft), kind)
+    if found is None:
+        return None, draft
+    try:
+        return ReviewStore(task.review_folder).path_of(*found), draft
+    except MedPrepError as error:
+        return None, draft.plus(_unusable(draft, error))
+
+
+def _unusable(draft: Draft, error: MedPrepError) -> Finding:
+    return catalog.REVIEW_UNREADABLE.at(draft.case.id, f"{error}; it is not used")
+
+
+def _record(draft: Draft, review: Review, how: str, ignore_value: int | None) -> ConsensusRecord:
+    """How the reviewed consensus came about, with the readings that stood before the reviewer."""
+    before = draft.consensus
+    return ConsensusRecord(
+        method=f"review by {review.reviewer}, version {review.version}{how}",
+        raters=before.raters if before else (),
+        tie_rule=before.tie_rule if before else "",
+        tied_voxels=0,
+        inputs=before.inputs if before else {},
+        ignore_value=ignore_value,
+    )
