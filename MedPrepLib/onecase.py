@@ -15,9 +15,8 @@ from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.files import read_geometry
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.labels import Label, LabelSchema, normalized_name
-from MedPrepLib.masks import merge, read_any_mask
-from MedPrepLib.masks.labelmaps import is_nameless
+from MedPrepLib.labels import LabelSchema
+from MedPrepLib.masks import common_schema, merge, read_any_mask
 from MedPrepLib.reading import align_reading
 from MedPrepLib.results import Agreement, GridVerdict
 from MedPrepLib.scan.headers import HeaderReader
@@ -64,7 +63,7 @@ def compare_masks(
     """
     names = distinct_names(masks)
     first = read_any_mask(masks[0], None)
-    schema = load_study(study).schema() if study else _common_schema(masks, first.geometry)
+    schema = load_study(study).schema() if study else _schema_of(masks, first.geometry)
     settings = settings or Agree()
     findings: list[Finding] = []
     aligned: dict[str, Segmentation] = {}
@@ -104,26 +103,5 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(both, start=1)]
 
 
-def _common_schema(masks: Sequence[Path], geometry: Geometry) -> LabelSchema:
-    """Every structure that any of the masks names, with the value it has there if that is free.
-
-    Files without names are matched by value; a value that no file names is called by its number.
-    """
-    read = [read_any_mask(path, geometry) for path in masks]
-    named = [s for found in read if not is_nameless(found) for s in found.segments]
-    numbered = [s for found in read if is_nameless(found) for s in found.segments]
-    labels: dict[str, Label] = {}
-    taken: set[int] = set()
-    for segment in named:
-        if normalized_name(segment.name) not in labels:
-            value = segment.value
-            while value in taken or value == 0:
-                value += 1
-            taken.add(value)
-            label = Label(segment.name, value, terminology=segment.terminology)
-            labels[normalized_name(segment.name)] = label
-    for segment in numbered:
-        if segment.value not in taken:
-            taken.add(segment.value)
-            labels[segment.name] = Label(segment.name, segment.value)
-    return LabelSchema(tuple(labels.values()))
+def _schema_of(masks: Sequence[Path], geometry: Geometry) -> LabelSchema:
+    return common_schema([read_any_mask(path, geometry) for path in masks])

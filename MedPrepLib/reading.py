@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from MedPrepLib.align import adopted, compare_grids, to_grid
 from MedPrepLib.cohort import MaskReading
@@ -42,10 +43,23 @@ def align_reading(
     verdict stays that of the headers.
     """
     loaded = load_reading(reading, geometry, schema, item)
-    findings = list(loaded.findings)
+    aligned = align_parts(loaded.segmentations, geometry, settings, item, adopt=adopt)
+    return replace(aligned, findings=loaded.findings + aligned.findings)
+
+
+def align_parts(
+    segmentations: Sequence[Segmentation],
+    geometry: Geometry,
+    settings: Align,
+    item: str,
+    *,
+    adopt: bool = False,
+) -> AlignedParts:
+    """What one rater drew, each part on its own grid, brought to ``geometry``."""
+    findings: list[Finding] = []
     parts: list[Segmentation] = []
     verdicts: list[GridVerdict] = []
-    for segmentation in loaded.segmentations:
+    for segmentation in segmentations:
         verdict = compare_grids(geometry, segmentation.geometry, settings)
         aligned = (
             adopted(segmentation, geometry, item)

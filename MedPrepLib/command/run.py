@@ -70,24 +70,13 @@ def run(
 
     Running it again does only what changed.
     """
-    from MedPrepLib.config import parse_study
-    from MedPrepLib.pipeline import Order
+    from MedPrepLib.pipeline import order_of
     from MedPrepLib.pipeline import run as run_study
 
-    text = study.read_text(encoding="utf-8")
-    settings = parse_study(text, study.name, study.parent)
-    order = Order(
-        study=settings,
-        text=text,
-        base=study.resolve().parent,
-        cohort=(out or study.parent / "cohort").resolve(),
-        start=start,
-        stop=stop,
-        workers=workers,
-    )
+    order = order_of(study, out, start=start, stop=stop, workers=workers)
     with listener("none" if as_json and progress == "auto" else progress) as listen:
         summary = run_study(order, listen)
-    status = _status(summary, fail_on or settings.run.fail_on)
+    status = _status(summary, fail_on or order.study.run.fail_on)
     if progress == "json":
         click.echo(_last_line(summary, status))
     elif as_json:

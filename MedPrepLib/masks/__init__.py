@@ -8,6 +8,7 @@
 from MedPrepLib.masks.dicomseg import read_dicom_seg
 from MedPrepLib.masks.labelmaps import read_mask
 from MedPrepLib.masks.layers import Merged, merge
+from MedPrepLib.masks.matching import common_schema
 from MedPrepLib.masks.objects import kind_of
 from MedPrepLib.masks.reading import LoadedReading, load_reading, read_any_mask
 from MedPrepLib.masks.rtstruct import read_rtstruct
@@ -15,6 +16,7 @@ from MedPrepLib.masks.rtstruct import read_rtstruct
 __all__ = [
     "LoadedReading",
     "Merged",
+    "common_schema",
     "kind_of",
     "load_reading",
     "merge",

@@ -16,7 +16,7 @@ from MedPrepLib.cohort import MaskPart
 from MedPrepLib.findings import Finding
 from MedPrepLib.formats.segnrrd import plain_name
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.labels import Label, LabelSchema, distinct_color, normalized_name
 from MedPrepLib.masks.labelmaps import is_nameless
 from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.segmentation import Segment, Segmentation
@@ -95,6 +95,32 @@ def _named(segment: Segment, schema: LabelSchema) -> Label | None:
     if label is None and segment.terminology is not None:
         return schema.coded(segment.terminology)
     return label
+
+
+def common_schema(found: Sequence[Segmentation]) -> LabelSchema:
+    """Every structure that any of the masks names, with the value it has there if that is free.
+
+    Masks without names are matched by value; a value that no mask names is called by its number.
+    """
+    named = [s for one in found if not is_nameless(one) for s in one.segments]
+    numbered = [s for one in found if is_nameless(one) for s in one.segments]
+    labels: dict[str, Label] = {}
+    taken: set[int] = set()
+    for segment in named:
+        if normalized_name(segment.name) not in labels:
+            value = segment.value
+            while value in taken or value == 0:
+                value += 1
+            taken.add(value)
+            color = segment.color or distinct_color(value)
+            label = Label(segment.name, value, color, terminology=segment.terminology)
+            labels[normalized_name(segment.name)] = label
+    for segment in numbered:
+        if segment.value not in taken:
+            taken.add(segment.value)
+            color = segment.color or distinct_color(segment.value)
+            labels[segment.name] = Label(segment.name, segment.value, color)
+    return LabelSchema(tuple(labels.values()))
 
 
 def relabeled(found: Segmentation, meaning: Match) -> Segmentation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from MedPrepLib.config import Study
+from MedPrepLib.config import Study, parse_study
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.results import CaseResult
@@ -58,6 +58,30 @@ class Order:
     def repeats(self, stage: str) -> bool:
         """True when ``stage`` is to be done again although nothing changed."""
         return self.start != "scan" and STAGES.index(self.start) <= STAGES.index(stage)
+
+
+def order_of(
+    study: Path,
+    cohort: Path | None = None,
+    *,
+    start: str = "scan",
+    stop: str = "report",
+    workers: int = 0,
+) -> Order:
+    """The order to run a study file; the cohort lies beside it unless ``cohort`` says otherwise.
+
+    Raises ConfigError and FileNotFoundError as config.load_study, RunError for unknown stages.
+    """
+    text = study.read_text(encoding="utf-8")
+    return Order(
+        study=parse_study(text, study.name, study.parent),
+        text=text,
+        base=study.resolve().parent,
+        cohort=(cohort or study.parent / "cohort").resolve(),
+        start=start,
+        stop=stop,
+        workers=workers,
+    )
 
 
 @dataclass(frozen=True)

@@ -21,22 +21,22 @@ import msgspec
 
 from MedPrepLib import __version__
 from MedPrepLib.atomic import make_folder, write_bytes
-from MedPrepLib.config import Study, case_recipe, config_hash
+from MedPrepLib.config import Study, config_hash
 from MedPrepLib.errors import LockedError, RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, load_site_key, public_names
-from MedPrepLib.ledger import Ledger, fingerprint, open_ledger
+from MedPrepLib.ledger import Ledger, open_ledger
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.commit import commit
 from MedPrepLib.pipeline.draft import CaseTask
-from MedPrepLib.pipeline.order import CASE_STAGES, IDENTITIES, LEDGER, PICTURES, Order, Summary
+from MedPrepLib.pipeline.order import IDENTITIES, LEDGER, PICTURES, Order, Summary
+from MedPrepLib.pipeline.tasks import case_tasks, inputs_of, scan_cases
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
-from MedPrepLib.review import ReviewStore
-from MedPrepLib.scan import Candidate, Scanned, scan
+from MedPrepLib.scan import Candidate, Scanned
 from MedPrepLib.scan.dates import reading_order
-from MedPrepLib.screen import judged, screen_people
+from MedPrepLib.screen import judged
 from MedPrepLib.split import Member, SplitPlan, leaks, split
 from MedPrepLib.tables import ReadingOrder, no_formula
 
@@ -50,7 +50,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     _prepare_folders(order)
     with _locked(order.private), open_ledger(order.private / LEDGER) as ledger:
         secret = key or load_site_key()
-        scanned = _scanned(order, ledger, listen)
+        scanned = scan_cases(order, ledger, listen)
         names = public_names(
             (c.case for c in scanned.candidates), secret, order.study.privacy.case_names
         )
@@ -126,28 +126,6 @@ def _locked(private: Path) -> Iterator[None]:
         raise LockedError(f"{private.name} is being written by {who}; wait for it to end") from None
 
 
-def _scanned(order: Order, ledger: Ledger, listen: Listener) -> Scanned:
-    found = 0
-    # Before public names are made, an item may be a person's name.
-    nameable = order.study.privacy.case_names == "given"
-
-    def heard(item: str) -> None:
-        nonlocal found
-        found += 1
-        listen(Step("scan", found, 0, item if nameable else ""))
-
-    scanned = scan(order.study, order.base, ledger, heard)
-    people = screen_people([c.case for c in scanned.candidates])
-    candidates = tuple(
-        msgspec.structs.replace(
-            c, findings=c.findings + tuple(f for f in people if f.item == c.case.id)
-        )
-        for c in scanned.candidates
-    )
-    listen(Step("scan", found, found))
-    return msgspec.structs.replace(scanned, candidates=candidates)
-
-
 def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:
     """The only place where public names and identities stand side by side. Never in the cohort."""
     text = io.StringIO()
@@ -185,8 +163,8 @@ def _results(
     """A result per case, in order of public name; and how many of them had to be worked for."""
     if not order.wants("screen"):
         return (), 0
-    tasks = _tasks(order, scanned, names)
-    inputs = {task.name: _inputs(task) for task in tasks}
+    tasks = case_tasks(order, scanned, names)
+    inputs = {task.name: inputs_of(task) for task in tasks}
     recipe = f"{tasks[0].recipe}:{tasks[0].through}" if tasks else ""
     results: dict[str, CaseResult] = {}
     if not (order.repeats("pack") and order.start not in ("split", "report")):
@@ -208,45 +186,6 @@ def _results(
         results[task.name] = result
         listen(Step("cases", len(results), len(tasks), task.name))
     return tuple(results[name] for name in sorted(results)), len(todo)
-
-
-def _tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
-    last = order.stop if order.stop in CASE_STAGES else "pack"
-    recipe = case_recipe(order.study)
-    store = ReviewStore(order.base / order.study.reviews)
-    return [_task(order, candidate, names, store, recipe, last) for candidate in scanned.candidates]
-
-
-def _task(
-    order: Order, candidate: Candidate, names: Names, store: ReviewStore, recipe: str, last: str
-) -> CaseTask:
-    name = names.cases[candidate.case.id]
-    reviews, unreadable = store.latest(name)
-    findings = candidate.findings + tuple(f.about(candidate.case.id) for f in unreadable)
-    return CaseTask(
-        candidate=msgspec.structs.replace(candidate, findings=findings),
-        name=name,
-        patient=names.patient_of(candidate.case),
-        study=order.study,
-        recipe=recipe,
-        through=last,
-        cohort=order.cohort,
-        private=order.private,
-        review_folder=store.folder,
-        reviews=reviews,
-    )
-
-
-def _inputs(task: CaseTask) -> str:
-    """A fingerprint of everything that went into a case: what is known of it, and its files."""
-    case = task.candidate.case
-    masks = [part.path for reading in case.readings for part in reading.parts]
-    masks += [file.path for boxes in case.boxes for file in boxes.files]
-    masks += [file.path for slices in case.slices for file in slices.files]
-    facts = msgspec.json.encode((__version__, task.patient, task.candidate, task.reviews))
-    digest = hashlib.sha256(facts)
-    digest.update(fingerprint([*case.image.paths, *masks]).encode())
-    return digest.hexdigest()
 
 
 def _still_there(order: Order, result: CaseResult) -> bool:

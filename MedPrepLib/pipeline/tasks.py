@@ -1,0 +1,81 @@
+"""From the sources of a study to one task per case, with the reviews that concern it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from MedPrepLib import __version__
+from MedPrepLib.config import case_recipe
+from MedPrepLib.identity import Names
+from MedPrepLib.ledger import Ledger, fingerprint
+from MedPrepLib.pipeline.draft import CaseTask
+from MedPrepLib.pipeline.order import CASE_STAGES, Order
+from MedPrepLib.progress import Listener, Step
+from MedPrepLib.review import ReviewStore
+from MedPrepLib.scan import Candidate, Scanned, scan
+from MedPrepLib.screen import screen_people
+
+
+def scan_cases(order: Order, ledger: Ledger | None, listen: Listener) -> Scanned:
+    """Every candidate of the sources, with what only shows when all of them are seen."""
+    found = 0
+    # Before public names are made, an item may be a person's name.
+    nameable = order.study.privacy.case_names == "given"
+
+    def heard(item: str) -> None:
+        nonlocal found
+        found += 1
+        listen(Step("scan", found, 0, item if nameable else ""))
+
+    scanned = scan(order.study, order.base, ledger, heard)
+    people = screen_people([c.case for c in scanned.candidates])
+    candidates = tuple(
+        msgspec.structs.replace(
+            c, findings=c.findings + tuple(f for f in people if f.item == c.case.id)
+        )
+        for c in scanned.candidates
+    )
+    listen(Step("scan", found, found))
+    return msgspec.structs.replace(scanned, candidates=candidates)
+
+
+def case_tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
+    """A task per candidate, in order of its private id."""
+    last = order.stop if order.stop in CASE_STAGES else "pack"
+    recipe = case_recipe(order.study)
+    store = ReviewStore(order.base / order.study.reviews)
+    return [_task(order, candidate, names, store, recipe, last) for candidate in scanned.candidates]
+
+
+def _task(
+    order: Order, candidate: Candidate, names: Names, store: ReviewStore, recipe: str, last: str
+) -> CaseTask:
+    name = names.cases[candidate.case.id]
+    reviews, unreadable = store.latest(name)
+    findings = candidate.findings + tuple(f.about(candidate.case.id) for f in unreadable)
+    return CaseTask(
+        candidate=msgspec.structs.replace(candidate, findings=findings),
+        name=name,
+        patient=names.patient_of(candidate.case),
+        study=order.study,
+        recipe=recipe,
+        through=last,
+        cohort=order.cohort,
+        private=order.private,
+        review_folder=store.folder,
+        reviews=reviews,
+    )
+
+
+def inputs_of(task: CaseTask) -> str:
+    """A fingerprint of everything that went into a case: what is known of it, and its files."""
+    case = task.candidate.case
+    masks = [part.path for reading in case.readings for part in reading.parts]
+    masks += [file.path for boxes in case.boxes for file in boxes.files]
+    masks += [file.path for slices in case.slices for file in slices.files]
+    facts = msgspec.json.encode((__version__, task.patient, task.candidate, task.reviews))
+    digest = hashlib.sha256(facts)
+    digest.update(fingerprint([*case.image.paths, *masks]).encode())
+    return digest.hexdigest()
