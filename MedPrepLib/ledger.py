@@ -86,6 +86,11 @@ class Ledger:
         ).fetchone()
         return None if row is None else msgspec.json.decode(row[0], type=CaseResult)
 
+    def results(self) -> Iterator[CaseResult]:
+        """What was found for every case, last time it was done, in order of name."""
+        for (record,) in self._connection.execute("SELECT result FROM cases ORDER BY id"):
+            yield msgspec.json.decode(record, type=CaseResult)
+
     def keep_case(self, result: CaseResult, inputs: str, recipe: str) -> None:
         """Remember the result of a case."""
         with self._connection:

@@ -10,16 +10,10 @@ from MedPrepLib.agree.causes import explain
 from MedPrepLib.agree.chance import chance_agreement
 from MedPrepLib.agree.differences import differing_components
 from MedPrepLib.agree.disagreement import worst_slices
-from MedPrepLib.agree.lesions import lesion_agreement
+from MedPrepLib.agree.lesions import counted, lesion_agreement
 from MedPrepLib.agree.surface import surfaces
 from MedPrepLib.config.settings import Agree
-from MedPrepLib.results import (
-    Agreement,
-    Difference,
-    GridVerdict,
-    LesionCount,
-    PairLesions,
-)
+from MedPrepLib.results import Agreement, Difference, GridVerdict
 from MedPrepLib.segmentation import Segmentation
 
 MOST_DIFFERENCES = 20
@@ -49,25 +43,12 @@ def details(
         agreement,
         surfaces=surfaces(readings, drawn, settings.tolerance_mm) if settings.surfaces else (),
         lesions=tuple(
-            _counted(row) for name in drawn for row in lesion_agreement(readings, name, settings)
+            counted(row) for name in drawn for row in lesion_agreement(readings, name, settings)
         ),
         chance=chance_agreement(readings, drawn),
         causes=explain(readings, agreement, settings, verdicts),
         worst_slices=worst_slices(readings) if low else (),
         differences=tuple(found for name in low for found in _places(readings, name)),
-    )
-
-
-def _counted(row: PairLesions) -> LesionCount:
-    match = row.match
-    return LesionCount(
-        label=row.label,
-        rater_a=row.rater_a,
-        rater_b=row.rater_b,
-        matched=len(match.matched),
-        missed=len(match.missed),
-        extra=len(match.extra),
-        f1=match.f1,
     )
 
 

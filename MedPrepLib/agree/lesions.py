@@ -21,7 +21,7 @@ from MedPrepLib.config.settings import Agree
 from MedPrepLib.errors import GeometryError
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.regions import Slices
-from MedPrepLib.results import Lesion, LesionMatch, LesionPair, PairLesions
+from MedPrepLib.results import Lesion, LesionCount, LesionMatch, LesionPair, PairLesions
 from MedPrepLib.segmentation import BoolArray, Segmentation
 
 
@@ -62,6 +62,20 @@ def lesion_agreement(
     return tuple(
         PairLesions(label, a, b, match_crops(crops[a], crops[b], readings[a].geometry, settings))
         for a, b in itertools.combinations(raters, 2)
+    )
+
+
+def counted(row: PairLesions) -> LesionCount:
+    """How many lesions a pair has in common, without saying which."""
+    match = row.match
+    return LesionCount(
+        label=row.label,
+        rater_a=row.rater_a,
+        rater_b=row.rater_b,
+        matched=len(match.matched),
+        missed=len(match.missed),
+        extra=len(match.extra),
+        f1=match.f1,
     )
 
 

@@ -263,8 +263,8 @@ def _mean(rows: Sequence[PairAgreement]) -> float | None:
 def _sentence(label: LabelAgreement, worst: PairAgreement, settings: Agree) -> str:
     limit = settings.threshold
     a, b = worst.rater_a, worst.rater_b
-    worst_text = f"worst pair {a} and {b} {_shown(label.worst_dice, limit)}"
-    mean_text = f"mean of {label.pairs_defined} pair(s) {_shown(label.mean_dice, limit)}"
+    worst_text = f"worst pair {a} and {b} {shown_beside(label.worst_dice, limit)}"
+    mean_text = f"mean of {label.pairs_defined} pair(s) {shown_beside(label.mean_dice, limit)}"
     by_worst = settings.rule == "worst_pair"
     first, second = (worst_text, mean_text) if by_worst else (mean_text, worst_text)
     return (
@@ -273,8 +273,11 @@ def _sentence(label: LabelAgreement, worst: PairAgreement, settings: Agree) -> s
     )
 
 
-def _shown(value: float | None, limit: float) -> str:
-    """At least three decimals, and as many as it takes to tell the value from the limit."""
+def shown_beside(value: float | None, limit: float) -> str:
+    """At least three decimals, and as many as it takes to tell the value from the limit.
+
+    A value just below a threshold must not be written as the threshold.
+    """
     if value is None:
         return "undefined"
     for decimals in range(3, 17):

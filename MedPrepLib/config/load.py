@@ -28,11 +28,17 @@ def load_study(path: Path | str) -> Study:
     return parse_study(file.read_text(encoding="utf-8"), file.name, file.parent)
 
 
-def parse_study(text: str, source: str = "study file", base: Path | None = None) -> Study:
+def parse_study(
+    text: str,
+    source: str = "study file",
+    base: Path | None = None,
+    schema: LabelSchema | None = None,
+) -> Study:
     """The settings that TOML ``text`` describes; ConfigError as for :func:`load_study`.
 
     ``base`` is the folder that ``labels_file`` is relative to. Labels of that file become those
-    of the study, so that everything made of it holds them.
+    of the study, so that everything made of it holds them. ``schema`` stands in for that file
+    where it is not there any more: a cohort brings its labels along.
     """
     try:
         tree: dict[str, Any] = tomllib.loads(text)
@@ -45,7 +51,9 @@ def parse_study(text: str, source: str = "study file", base: Path | None = None)
     if study.labels_file and study.labels:
         raise ConfigError(["$.labels_file: give either this or [labels], not both"], source)
     if study.labels_file:
-        study = _with_labels_of(base or Path(), study)
+        labels = _labels_of(base or Path(), study) if schema is None else schema
+        rows = {label.name: _section(label) for label in labels}
+        study = msgspec.structs.replace(study, labels=rows)
     problems = list(_contradictions(study))
     if problems:
         raise ConfigError(problems, source)
@@ -85,15 +93,14 @@ def _contradictions(study: Study) -> Iterator[str]:
             yield from _annotation_problems(annotation, where, schema)
 
 
-def _with_labels_of(base: Path, study: Study) -> Study:
-    """The study with the labels of its color table; ConfigError when that cannot be read."""
+def _labels_of(base: Path, study: Study) -> LabelSchema:
+    """The labels of the study's color table; ConfigError when that cannot be read."""
     from MedPrepLib.colortable import read_color_table
 
     path = base / study.labels_file
     if not path.is_file():
         raise ConfigError([f"$.labels_file: {study.labels_file!r} does not exist"])
-    labels = {label.name: _section(label) for label in read_color_table(path)}
-    return msgspec.structs.replace(study, labels=labels)
+    return read_color_table(path)
 
 
 def _section(label: Label) -> LabelSection:

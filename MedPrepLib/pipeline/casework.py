@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import msgspec
-
 from MedPrepLib import catalog
 from MedPrepLib.findings import rejections
 from MedPrepLib.pipeline import imagework, readingwork
-from MedPrepLib.pipeline.draft import CaseTask, Draft
+from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
 from MedPrepLib.screen import judged, modality_of
@@ -35,11 +33,9 @@ STEPS: Mapping[str, Callable[[CaseTask, Draft], Draft]] = {
 
 def work(task: CaseTask) -> CaseResult:
     """Do one case and say what was found. Bad data never raises."""
-    case = msgspec.structs.replace(task.candidate.case, id=task.name)
-    findings = tuple(f.about(task.name) for f in task.candidate.findings)
-    draft = _judge(Draft(case, findings, case.image.geometry), task)
+    draft = _judge(first_draft(task), task)
     for name, step in STEPS.items():
-        if rejections(draft.findings, case.id):
+        if rejections(draft.findings, task.name):
             break
         draft = _judge(step(task, draft), task)
         if name == task.through:
@@ -84,5 +80,4 @@ def lost_result(task: CaseTask, lost: Lost) -> CaseResult:
         )
     else:
         finding = catalog.WORKER_DIED.at(task.name, f"the worker died twice, last after {seconds}")
-    case = msgspec.structs.replace(task.candidate.case, id=task.name)
-    return _result(task, Draft(case, (finding,), case.image.geometry))
+    return _result(task, replace(first_draft(task), findings=(finding,)))

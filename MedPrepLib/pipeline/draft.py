@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from MedPrepLib.cohort import Case
 from MedPrepLib.config.settings import Study
 from MedPrepLib.findings import Finding
@@ -75,6 +77,13 @@ class Draft:
     def plus(self, *findings: Finding) -> Draft:
         """The draft with more findings."""
         return replace(self, findings=self.findings + findings)
+
+
+def first_draft(task: CaseTask) -> Draft:
+    """What is known of a case before anything is done with it, under its public name."""
+    case = msgspec.structs.replace(task.candidate.case, id=task.name)
+    findings = tuple(f.about(task.name) for f in task.candidate.findings)
+    return Draft(case, findings, case.image.geometry)
 
 
 def known(value: T | None) -> T:

@@ -79,7 +79,7 @@ def overlay(
         frame(image.geometry, view, focus.center, side_mm, PANEL_PIXELS * SUPERSAMPLING)
         for view in views_of(image.geometry)
     ]
-    low, high = _display_range(image, frames, focus, window, modality)
+    low, high = _range_of(image, frames, focus, window, modality)
     panels = []
     for at in frames:
         parts = crop_box(_unsupersampled(at), image.geometry)
@@ -89,6 +89,18 @@ def overlay(
         _draw_contours(panel, at, readings, consensus)
         panels.append(write_captions(panel, at, PANEL_PIXELS / side_mm, GRAYS))
     return _encode(panels)
+
+
+def display_range(
+    image: Volume, focus: Focus, window: Window | None = None, modality: str = "CT"
+) -> tuple[float, float]:
+    """The intensities shown as black and as white, chosen as :func:`overlay` does."""
+    side_mm = _side_mm(image, focus)
+    frames = [
+        frame(image.geometry, view, focus.center, side_mm, PANEL_PIXELS)
+        for view in views_of(image.geometry)
+    ]
+    return _range_of(image, frames, focus, window, modality)
 
 
 def _unsupersampled(at: Frame) -> Frame:
@@ -116,7 +128,7 @@ def _side_mm(image: Volume, focus: Focus) -> float:
     return min(whole, max(MIN_SIDE_MM, SIDE_PER_EXTENT * focus.extent_mm))
 
 
-def _display_range(
+def _range_of(
     image: Volume, frames: Sequence[Frame], focus: Focus, window: Window | None, modality: str
 ) -> tuple[float, float]:
     if modality == "CT":

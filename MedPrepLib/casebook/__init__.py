@@ -1,0 +1,28 @@
+"""The casebook: the cases of a study or a cohort, opened one at a time to be judged by a person.
+
+``entries`` is what a list of cases shows, ``books`` opens studies and cohorts, ``opened`` is a
+case with everything in memory, ``analysis`` answers questions about it, and ``metrics`` names what
+can stand in a matrix of raters. No Slicer and no Qt in here: the panel, batch scripts and notebooks
+use the same.
+"""
+
+from MedPrepLib.casebook.analysis import CaseAnalysis
+from MedPrepLib.casebook.books import Casebook, open_book
+from MedPrepLib.casebook.entries import CaseEntry, matching, with_reviews
+from MedPrepLib.casebook.metrics import METRICS, Metric, cell_text, matrix
+from MedPrepLib.casebook.opened import NotShownError, OpenCase
+
+__all__ = [
+    "METRICS",
+    "CaseAnalysis",
+    "CaseEntry",
+    "Casebook",
+    "Metric",
+    "NotShownError",
+    "OpenCase",
+    "cell_text",
+    "matching",
+    "matrix",
+    "open_book",
+    "with_reviews",
+]

@@ -1,0 +1,122 @@
+"""Questions about an open case, each answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import TypeVar
+
+import msgspec
+
+from MedPrepLib.agree import agree, first_readings, judge
+from MedPrepLib.agree.causes import explain
+from MedPrepLib.agree.differences import differing_components
+from MedPrepLib.agree.disagreement import entropy_map, worst_slices
+from MedPrepLib.agree.lesions import counted, lesion_agreement
+from MedPrepLib.agree.surface import surfaces
+from MedPrepLib.casebook.opened import OpenCase
+from MedPrepLib.config.settings import Agree
+from MedPrepLib.config.settings import Consensus as HowToDecide
+from MedPrepLib.consensus import Consensus, consensus
+from MedPrepLib.findings import Finding
+from MedPrepLib.images import Volume
+from MedPrepLib.results import (
+    Agreement,
+    Cause,
+    Difference,
+    LesionCount,
+    PairAgreement,
+    PairSurface,
+    WorstSlice,
+)
+
+T = TypeVar("T")
+
+
+class CaseAnalysis:
+    """How far the raters of a case agree, where they do not, and why.
+
+    Pairs of raters cost some hundredths of a second even on large scans; surfaces, lesions and
+    places are looked for label by label when they are asked for. Answers are kept. May be asked
+    from several threads: one computes, the others wait.
+    """
+
+    def __init__(self, case: OpenCase, settings: Agree | None = None) -> None:
+        self.case = case
+        self.settings = settings or case.study.agree
+        self._answers: dict[Hashable, object] = {}
+        self._locks: dict[Hashable, Lock] = {}
+        self._guard = Lock()
+
+    @property
+    def agreement(self) -> Agreement:
+        """Every pair of raters on every label that somebody drew or looked for."""
+        return self._once("agreement", lambda: agree(self.case.masks, self.case.labels))
+
+    @property
+    def low(self) -> tuple[Finding, ...]:
+        """A finding for each label below the threshold, by the rule of the study."""
+        if len(self.case.masks) < 2:
+            return ()
+        return judge(self.agreement, self.settings, self.case.name)
+
+    def pairs(self, label: str) -> tuple[PairAgreement, ...]:
+        """Every pair of raters on one label."""
+        return tuple(pair for pair in self.agreement.pairs if pair.label == label)
+
+    def surfaces(self, label: str) -> tuple[PairSurface, ...]:
+        """How far surfaces are apart, for every pair."""
+        masks, tolerance_mm = self.case.masks, self.settings.tolerance_mm
+        return self._once(("surfaces", label), lambda: surfaces(masks, [label], tolerance_mm))
+
+    def lesions(self, label: str) -> tuple[LesionCount, ...]:
+        """How many lesions every pair has in common."""
+        masks, settings = self.case.masks, self.settings
+        return self._once(
+            ("lesions", label),
+            lambda: tuple(map(counted, lesion_agreement(masks, label, settings))),
+        )
+
+    def causes(self, label: str) -> tuple[Cause, ...]:
+        """Why pairs are below the threshold on a label; the likeliest of each pair is marked."""
+        asked = msgspec.structs.replace(self.agreement, pairs=self.pairs(label))
+        return self._once(
+            ("causes", label),
+            lambda: explain(self.case.masks, asked, self.settings, self.case.verdicts),
+        )
+
+    def places(self, label: str) -> tuple[Difference, ...]:
+        """Where raters differ on a label, the largest first, borders last."""
+        return self._once(("places", label), lambda: differing_components(self.case.masks, label))
+
+    def worst(self, label: str) -> tuple[WorstSlice, ...]:
+        """For each axis the slice on which raters differ most."""
+        return self._once(("worst", label), lambda: worst_slices(self.case.masks, label))
+
+    def disagreement(self, label: str | None) -> Volume:
+        """The entropy of votes per voxel, bits; of all labels together for None. Not kept."""
+        return entropy_map(self.case.masks, label)
+
+    def consensus(self, how: HowToDecide) -> Consensus:
+        """The consensus of one reading per person, by the study's schema."""
+        values = {label.name: label.value for label in self.case.schema}
+        voters = first_readings(self.case.masks)
+        return consensus(voters, self.case.schema.names, values, how, self.case.hashes)
+
+    def prepare(self, label: str) -> None:
+        """Answer everything that a click on this label will ask for."""
+        for question in (self.places, self.worst, self.causes, self.surfaces, self.lesions):
+            question(label)
+
+    def knows(self, what: str, label: str) -> bool:
+        """True when :meth:`surfaces`, ``lesions``... of a label cost nothing any more."""
+        return what == "pairs" or (what, label) in self._answers
+
+    def _once(self, question: Hashable, answer: Callable[[], T]) -> T:
+        with self._guard:
+            lock = self._locks.setdefault(question, Lock())
+        with lock:
+            if question not in self._answers:
+                self._answers[question] = answer()
+        found: T = self._answers[question]  # type: ignore[assignment]
+        return found
