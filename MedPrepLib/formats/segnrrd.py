@@ -18,14 +18,12 @@ from MedPrepLib import catalog
 from MedPrepLib.atomic import write_bytes
 from MedPrepLib.formats.faults import MAX_VOXELS, FileFaultError
 from MedPrepLib.formats.nrrd import NrrdHeader, escaped, read_header, read_layers
+from MedPrepLib.formats.terminology import entry_of, entry_text
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import Color, Terminology, distinct_color
 from MedPrepLib.segmentation import Segment, Segmentation
 
 _SEGMENT_KEY = re.compile(r"Segment(\d+)_(\w+)")
-_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
-_ANATOMY = "Anatomic codes - DICOM master list"
-_STRUCTURE = "SCT^123037004^Anatomical Structure"
 _EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 
 
@@ -131,13 +129,8 @@ def _color(text: str) -> Color | None:
 
 
 def _terminology(row: Mapping[str, str]) -> Terminology | None:
-    """The type code: the third field of the entry (category and context are left aside)."""
     match = re.search(r"TerminologyEntry:([^|]*)", row.get("Tags", ""))
-    parts = match[1].split("~") if match else []
-    code = parts[2].split("^") if len(parts) > 2 else []
-    if len(code) < 3 or not code[0] or not code[1]:
-        return None
-    return Terminology(code[0], code[1], code[2])
+    return entry_of(match[1]) if match else None
 
 
 def write_seg_nrrd(path: Path, segmentation: Segmentation) -> None:
@@ -188,9 +181,7 @@ def _header_text(segmentation: Segmentation, dtype: np.dtype[np.generic]) -> str
 
 def _segment_rows(segment: Segment, number: int, extent: str) -> dict[str, str]:
     color = segment.color or distinct_color(segment.value)
-    code = segment.terminology
-    entry = "^".join(_plain(x) for x in (code.scheme, code.value, code.meaning)) if code else ""
-    tags = f"{_CONTEXT}~{_STRUCTURE}~{entry}~^^~{_ANATOMY}~^^~^^" if entry else ""
+    tags = entry_text(segment.terminology) if segment.terminology else ""
     return {
         "ID": f"Segment_{number + 1}",
         "Name": segment.name,
@@ -220,11 +211,6 @@ def _extents(segmentation: Segmentation) -> list[str]:
 
 def _vector_text(vector: Sequence[float] | VoxelArray) -> str:
     return "(" + ",".join(repr(float(x)) for x in vector) + ")"
-
-
-def _plain(text: str) -> str:
-    """Text without the characters that separate terminology fields."""
-    return re.sub(r"[~^|\s]+", " ", text).strip()
 
 
 def _type_name(dtype: np.dtype[np.generic]) -> str:

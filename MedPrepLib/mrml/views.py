@@ -1,0 +1,56 @@
+"""What the slice views of a scene show, and where they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from MedPrepLib.geometry import Triple
+
+
+def show_layers(scene: Any, background: Any, foreground: Any = None, opacity: float = 0.6) -> None:
+    """Show a volume in every slice view, and another one above it, or none."""
+    for composite in _nodes(scene, "vtkMRMLSliceCompositeNode"):
+        composite.SetBackgroundVolumeID(_id(background))
+        composite.SetForegroundVolumeID(_id(foreground))
+        composite.SetForegroundOpacity(opacity if foreground is not None else 0.0)
+
+
+def clear_layers(scene: Any, volumes: tuple[Any, ...]) -> None:
+    """Take volumes out of every slice view, before they are removed."""
+    ids = {_id(volume) for volume in volumes if volume is not None}
+    for composite in _nodes(scene, "vtkMRMLSliceCompositeNode"):
+        if composite.GetBackgroundVolumeID() in ids:
+            composite.SetBackgroundVolumeID(None)
+        if composite.GetForegroundVolumeID() in ids:
+            composite.SetForegroundVolumeID(None)
+
+
+def align_to(scene: Any, volume: Any) -> None:
+    """Turn the slice views so that the volume's own slices are seen, as it was acquired."""
+    for view in _nodes(scene, "vtkMRMLSliceNode"):
+        view.RotateToVolumePlane(volume)
+
+
+def jump_to(scene: Any, point_mm: Triple) -> None:
+    """Let every slice view go through a point (LPS millimeters), with the point in its middle."""
+    x, y, z = point_mm
+    for view in _nodes(scene, "vtkMRMLSliceNode"):
+        view.JumpSliceByCentering(-x, -y, z)
+
+
+def jump_slices_to(scene: Any, point_mm: Triple) -> None:
+    """Let every slice view go through a point (LPS millimeters) without moving sideways."""
+    x, y, z = point_mm
+    for view in _nodes(scene, "vtkMRMLSliceNode"):
+        view.JumpSliceByOffsetting(-x, -y, z)
+
+
+def _nodes(scene: Any, kind: str) -> Iterator[Any]:
+    found = scene.GetNodesByClass(kind)
+    for number in range(found.GetNumberOfItems()):
+        yield found.GetItemAsObject(number)
+
+
+def _id(node: Any) -> str | None:
+    return None if node is None else node.GetID()
