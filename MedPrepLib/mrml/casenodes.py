@@ -272,6 +272,8 @@ def remove_node(scene: Any, node: Any) -> None:
     if node.IsA("vtkMRMLDisplayableNode"):
         count = node.GetNumberOfDisplayNodes()
         with_it += [node.GetNthDisplayNode(n) for n in range(count)]
+    if scene.IsNodePresent(node):
+        hierarchy.forget(scene, node)
     for each in (node, *with_it):
         if each is not None and scene.IsNodePresent(each):
             scene.RemoveNode(each)

@@ -36,6 +36,14 @@ def put_below(scene: Any, node: Any, parent: int) -> None:
         tree.CreateItem(parent, node)
 
 
+def forget(scene: Any, node: Any) -> None:
+    """Take away the item of a node that is about to be removed."""
+    tree = hierarchy(scene)
+    item = tree.GetItemByDataNode(node)
+    if item:
+        tree.RemoveItem(item, False, False)
+
+
 def remove_case_item(scene: Any, item: int) -> None:
     """Take away the item of a case, and its patient's when nothing else is left there."""
     tree = hierarchy(scene)

@@ -112,6 +112,8 @@ def _keep_hierarchy(scene: Any) -> None:
             _add_item(caller, node)
 
     def add_missing(caller: Any, _event: str) -> None:
+        if caller is None:  # the scene is just being deleted
+            return
         nodes = caller.GetNodes()
         for node in [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]:
             _add_item(caller, node)

@@ -1,0 +1,134 @@
+"""A case made of what is in a scene: read as the same case from files would be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import vtk
+from scene.case_samples import COLORS, GRID, opened, write_study
+
+from MedPrepLib.casebook import CaseAnalysis, NotShownError
+from MedPrepLib.config.settings import Consensus
+from MedPrepLib.mrml import CaseNodes, SceneBook, add_segmentation, add_volume
+from MedPrepLib.review import Review
+from MedPrepLib.segmentation import Segment, Segmentation
+
+
+@pytest.fixture
+def files_case(tmp_path):
+    write_study(tmp_path)
+    return opened(tmp_path)
+
+
+@pytest.fixture
+def book(scene, files_case, tmp_path):
+    volume = add_volume(scene, files_case.image, "thorax")
+    nodes = tuple(
+        add_segmentation(scene, mask, rater, volume) for rater, mask in files_case.masks.items()
+    )
+    return SceneBook(volume, nodes, tmp_path / "reviews")
+
+
+def test_a_scene_is_read_as_the_files_are(book, files_case):
+    (entry,) = book.entries
+    assert (entry.title, entry.raters) == ("thorax", ("ana", "ben", "eva"))
+    case = book.read(entry.name)
+    assert np.array_equal(case.image.array, files_case.image.array)
+    assert case.labels == ("organ", "tumor")
+    assert CaseAnalysis(case).agreement.pairs == CaseAnalysis(files_case).agreement.pairs
+    assert {v.verdict for v in case.verdicts.values()} == {"same"}
+
+
+def test_reading_again_sees_what_was_edited(scene, book):
+    before = CaseAnalysis(book.read("thorax")).agreement.lowest
+    image = book.segmentations[0].GetSegmentation().GetLayerDataObject(0, "Binary labelmap")
+    image.GetPointData().GetScalars().Fill(0)
+    assert CaseAnalysis(book.read("thorax")).agreement.lowest == 0
+    assert before > 0
+
+
+def test_a_segmentation_under_a_transform_is_judged_where_it_lies(scene, book):
+    above = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, -4.0)
+    above.SetMatrixTransformToParent(matrix)
+    book.segmentations[1].SetAndObserveTransformNodeID(above.GetID())
+    case = book.read("thorax")
+    assert case.verdicts["ben"].verdict == "move"
+    assert case.verdicts["ben"].displacement_mm == pytest.approx(4.0)
+    assert set(case.as_drawn) == {"ben"}
+
+
+def test_a_segmentation_that_cannot_be_read_leaves_the_others(scene, book):
+    above = scene.AddNewNodeByClass("vtkMRMLTransformNode", "warp")
+    spline = vtk.vtkThinPlateSplineTransform()
+    points = vtk.vtkPoints()
+    for point in ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10)):
+        points.InsertNextPoint(point)
+    spline.SetSourceLandmarks(points)
+    spline.SetTargetLandmarks(points)
+    above.SetAndObserveTransformToParent(spline)
+    book.segmentations[1].SetAndObserveTransformNodeID(above.GetID())
+    case = book.read("thorax")
+    assert set(case.masks) == {"ana", "eva"}
+    (finding,) = [f for f in case.findings if f.item == "scene/ben"]
+    assert (finding.code, "warp" in finding.message) == ("MASK_UNREADABLE", True)
+
+
+def test_a_fix_takes_the_voxels_as_those_of_the_image(scene, book):
+    above = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, -3.3)
+    above.SetMatrixTransformToParent(matrix)
+    book.segmentations[1].SetAndObserveTransformNodeID(above.GetID())
+    before = CaseAnalysis(book.read("thorax")).agreement.lowest
+    case = book.read("thorax", frozenset({"ben"}))
+    assert CaseAnalysis(case).agreement.lowest > before
+    assert "GRID_ADOPTED" in {finding.code for finding in case.findings}
+
+
+def test_segments_annotated_empty_are_not_forgotten(scene, files_case, tmp_path):
+    volume = add_volume(scene, files_case.image, "thorax")
+    layer = np.zeros(GRID.shape, np.uint8)
+    nothing = Segmentation((layer,), GRID, (Segment("tumor", 3),))
+    nodes = (
+        add_segmentation(scene, files_case.masks["ana"], "ana", volume),
+        add_segmentation(scene, nothing, "max", volume),
+    )
+    case = SceneBook(volume, nodes, tmp_path).read("thorax")
+    (pair,) = CaseAnalysis(case).pairs("tumor")
+    assert (pair.outcome, pair.dice) == ("one empty", 0)
+    (organ,) = CaseAnalysis(case).pairs("organ")
+    assert organ.outcome == "not annotated"
+
+
+def test_two_nodes_of_one_name_are_two_raters(scene, files_case, tmp_path):
+    volume = add_volume(scene, files_case.image, "thorax")
+    nodes = tuple(
+        add_segmentation(scene, mask, "Segmentation", volume) for mask in files_case.masks.values()
+    )
+    names = SceneBook(volume, nodes, tmp_path).read("thorax").raters
+    assert names == ("Segmentation", "Segmentation #2", "Segmentation #3")
+
+
+def test_a_volume_that_is_none_says_why(scene, tmp_path):
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing")
+    with pytest.raises(NotShownError, match="nothing holds no voxels"):
+        SceneBook(volume, (), tmp_path).read("nothing")
+
+
+def test_nodes_that_were_there_stay_when_the_case_is_closed(scene, book):
+    case = book.read("thorax")
+    nodes = CaseNodes.adopt(scene, case, book.volume, book.readings)
+    nodes.show("tumor", ["ana"])
+    nodes.set_consensus(CaseAnalysis(case).consensus(Consensus()))
+    nodes.remove()
+    left = scene.GetNodesByClass("vtkMRMLSegmentationNode")
+    assert left.GetNumberOfItems() == 3
+    assert scene.IsNodePresent(book.volume)
+
+
+def test_reviews_of_a_scene_are_kept_by_the_name_of_the_volume(book):
+    book.store.save(Review("thorax", "eva", "approved"))
+    assert book.entries[0].state == "approved"
+    assert COLORS.keys() == set(book.read("thorax").masks)
