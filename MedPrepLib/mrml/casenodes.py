@@ -24,6 +24,7 @@ from MedPrepLib.mrml.segmentations import (
     add_segmentation,
     lineage,
     parts_of,
+    remove_segments,
     replace_segments,
     segment_ids,
 )
@@ -274,6 +275,8 @@ def remove_node(scene: Any, node: Any) -> None:
         with_it += [node.GetNthDisplayNode(n) for n in range(count)]
     if scene.IsNodePresent(node):
         hierarchy.forget(scene, node)
+        if node.IsA("vtkMRMLSegmentationNode"):
+            remove_segments(node)
     for each in (node, *with_it):
         if each is not None and scene.IsNodePresent(each):
             scene.RemoveNode(each)

@@ -54,10 +54,20 @@ def add_segmentation(
 def replace_segments(node: Any, segmentation: Segmentation) -> None:
     """Put these segments in place of those that the node has; it is redrawn once."""
     changing = node.StartModify()
-    segments = node.GetSegmentation()
-    segments.RemoveAllSegments()
+    remove_segments(node)
     _add_segments(node, segmentation, {})
     node.EndModify(changing)
+
+
+def remove_segments(node: Any) -> None:
+    """Remove all segments of a node.
+
+    Segments let go of the map that they share first: Slicer would copy it for every single one.
+    """
+    segments = node.GetSegmentation()
+    for id_ in segments.GetSegmentIDs():
+        segments.GetSegment(id_).RemoveAllRepresentations()
+    segments.RemoveAllSegments()
 
 
 def parts_of(node: Any) -> tuple[tuple[Segmentation, ...], tuple[Segment, ...]]:
