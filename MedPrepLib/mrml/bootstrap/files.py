@@ -106,6 +106,8 @@ class FileManager:
         if storage is None or not storage.SupportedFileType(name):
             node.AddDefaultStorageNode(name)
             storage = node.GetStorageNode()
+        if storage is None:  # such as a short text, which is kept in the scene file
+            return False
         storage.SetFileName(name)
         storage.SetUseCompression(bool(properties.get("useCompression", True)))
         return bool(storage.WriteData(node))

@@ -112,16 +112,18 @@ def _keep_hierarchy(scene: Any) -> None:
             _add_item(caller, node)
 
     def add_missing(caller: Any, _event: str) -> None:
-        if caller is None:  # the scene is just being deleted
-            return
         nodes = caller.GetNodes()
         for node in [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]:
             _add_item(caller, node)
 
+    def resolve(caller: Any, _event: str) -> None:
+        if caller is not None:  # closing takes the hierarchy away; deleting tells nobody whose
+            slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(caller)
+
     added.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
     scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, added)
     scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, add_missing)
-    scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, add_missing)
+    scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, resolve)
     scene.GetSubjectHierarchyNode()
 
 
