@@ -197,6 +197,11 @@ class CaseNodes:
         lineage(self.consensus, facts)
         return self.consensus
 
+    @property
+    def has_consensus(self) -> bool:
+        """True when there is a consensus in the scene."""
+        return self._there(self.consensus)
+
     def drawn_consensus(self) -> tuple[VoxelArray, int | None]:
         """The consensus as it is in the scene now, on the image's grid.
 

@@ -1,0 +1,200 @@
+"""A person at work on a book of cases in a scene: what the panel does, without the panel.
+
+Also for Slicer's Python console::
+
+    session = Session(slicer.mrmlScene, "ana")
+    session.open(Path("study.toml"))
+    session.open_case(session.entries[0].name)
+    session.desk.decide(Consensus(method="staple"))
+    session.save("approved")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from MedPrepLib.casebook import Casebook, CaseEntry, OpenCase, open_book, with_reviews
+from MedPrepLib.config.settings import Agree
+from MedPrepLib.errors import RunError
+from MedPrepLib.mrml.desk import Desk
+from MedPrepLib.mrml.drawings import drawings, take_up
+from MedPrepLib.mrml.scenebook import SceneBook
+from MedPrepLib.progress import Listener, silent
+from MedPrepLib.review import Difficulty, Review, Verdict
+
+
+class Session:
+    """A scene, a reviewer, a book of cases, and the case on the desk.
+
+    ``review`` is the reviewer's newest version for the open case; one without a version when they
+    have none yet. ``stale``: its readings have changed since, so that what was drawn then was not
+    taken up.
+    """
+
+    def __init__(self, scene: Any, reviewer: str = "") -> None:
+        self.scene = scene
+        self.reviewer = reviewer
+        self.book: Casebook | None = None
+        self.entries: tuple[CaseEntry, ...] = ()
+        self.desk: Desk | None = None
+        self.review = Review("", "")
+        self.stale = False
+        self.problems: tuple[str, ...] = ()
+        self._kept = ""
+
+    # --- books --------------------------------------------------------------------------------
+
+    def open(self, path: Path, listen: Listener = silent) -> None:
+        """Open a study file or a cohort folder; the open case is saved and closed first."""
+        self.take_book(open_book(path, listen))
+
+    def open_scene(self, volume: Any, segmentations: Sequence[Any], reviews: Path) -> None:
+        """Take a volume and segmentations that are in the scene; ``reviews``: a folder for them."""
+        self.take_book(SceneBook(volume, tuple(segmentations), reviews))
+
+    def take_book(self, book: Casebook) -> None:
+        """Work on this book from now on; the open case is saved and closed first."""
+        self.close_case()
+        self.book, self.entries = book, book.entries
+
+    # --- cases --------------------------------------------------------------------------------
+
+    def open_case(self, name: str, *, blinded: bool = False) -> Desk:
+        """Read a case and put it on the desk. Raises NotShownError, KeyError, and as close_case."""
+        return self.put_on_desk(self.read(name), blinded=blinded)
+
+    def read(self, name: str) -> OpenCase:
+        """Read a case with the grids that the reviewer fixed.
+
+        For books of files it may be called in another thread.
+        """
+        book = self._book()
+        newest = self._newest(name)
+        return book.read(name, frozenset(newest.fixes))
+
+    def put_on_desk(
+        self, case: OpenCase, settings: Agree | None = None, *, blinded: bool = False
+    ) -> Desk:
+        """Show a case that was read, with what the reviewer had drawn before."""
+        book = self._book()
+        self.close_case()
+        self.review = self._newest(case.name)
+        self.stale = bool(self.review.inputs) and self.review.inputs != dict(case.hashes)
+        if isinstance(book, SceneBook):
+            self.desk = Desk.take_over(self.scene, case, book.volume, book.readings)
+        else:
+            self.desk = Desk.lay_out(self.scene, case, settings, blinded=blinded)
+        self.problems = () if self.stale else take_up(self.desk, self.review, book.store)
+        self._kept = self.desk.fingerprint(self.review.fixes)
+        return self.desk
+
+    def close_case(self) -> None:
+        """Save what was changed, and take the case out of the scene.
+
+        Raises what :meth:`save` raises; the case stays open then.
+        """
+        if self.desk is None:
+            return
+        if self.has_changes():
+            self.save()
+        self.drop_case()
+
+    def drop_case(self) -> None:
+        """Take the case out of the scene without saving anything."""
+        if self.desk is not None:
+            self.desk.clear()
+        self.desk, self.review, self.stale = None, Review("", ""), False
+
+    def fix_grid(self, rater: str, *, fixed: bool = True) -> Desk:
+        """Take a rater's mask as lying on the image's grid (or by its header again).
+
+        What was decided before is saved first: it was made of the mask where it lay.
+        """
+        desk = self._desk()
+        name, settings, blinded = desk.case.name, desk.analysis.settings, desk.blinded
+        fixes = desk.case.fixes | {rater} if fixed else desk.case.fixes - {rater}
+        case = self._book().read(name, fixes)
+        self.close_case()
+        desk = self.put_on_desk(case, settings, blinded=blinded)
+        self.review = msgspec.structs.replace(self.review, fixes=tuple(sorted(fixes)))
+        return desk
+
+    # --- reviews ------------------------------------------------------------------------------
+
+    def save(
+        self,
+        verdict: Verdict | None = None,
+        *,
+        nothing_found: bool | None = None,
+        difficulty: Difficulty | None = None,
+        comment: str | None = None,
+    ) -> Review:
+        """Save what was decided about the open case as a new version; None leaves a thing as it is.
+
+        The consensus is saved as it is in the scene now. Raises RunError without a reviewer's
+        name, LabelError for segments that are no labels, OSError when the disk refuses.
+        """
+        desk, store = self._desk(), self._book().store
+        given = {
+            "verdict": verdict,
+            "nothing_found": nothing_found,
+            "difficulty": difficulty,
+            "comment": comment,
+        }
+        chosen = {name: value for name, value in given.items() if value is not None}
+        wanted = msgspec.structs.replace(
+            self.review,
+            case=desk.case.name,
+            reviewer=self.reviewer.strip(),
+            inputs=dict(desk.case.hashes),
+            fixes=tuple(sorted(desk.case.fixes)),
+            **chosen,
+        )
+        if wanted.nothing_found and desk.holds_something:
+            raise RunError(
+                '"nothing found" does not go with a consensus that holds something; empty it, or '
+                "take the mark away"
+            )
+        drawn, writers = drawings(desk, wanted)
+        self.review = store.save(msgspec.structs.replace(wanted, drawn=drawn), writers)
+        self.stale = False
+        self._kept = desk.fingerprint()
+        self._update_entry(desk.case.name)
+        return self.review
+
+    def has_changes(self) -> bool:
+        """True when the desk holds something that no review has yet."""
+        return self.desk is not None and self.desk.fingerprint() != self._kept
+
+    def history(self) -> tuple[Review, ...]:
+        """The reviewer's versions for the open case, oldest first."""
+        if self.desk is None or not self.reviewer.strip():
+            return ()
+        return self._book().store.history(self.desk.case.name, self.reviewer.strip())
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _book(self) -> Casebook:
+        if self.book is None:
+            raise RunError("no study and no cohort is open")
+        return self.book
+
+    def _desk(self) -> Desk:
+        if self.desk is None:
+            raise RunError("no case is open")
+        return self.desk
+
+    def _newest(self, name: str) -> Review:
+        reviewer = self.reviewer.strip()
+        versions = self._book().store.history(name, reviewer) if reviewer else ()
+        return versions[-1] if versions else Review(name, reviewer)
+
+    def _update_entry(self, name: str) -> None:
+        reviews, _ = self._book().store.latest(name)
+        self.entries = tuple(
+            with_reviews(entry, reviews) if entry.name == name else entry for entry in self.entries
+        )
