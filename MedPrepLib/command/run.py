@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from MedPrepLib.command.cancel import cancelled_by
 from MedPrepLib.command.output import echo_findings, echo_json, plain
 from MedPrepLib.command.progress import listener
 from MedPrepLib.findings import Severity, worst
@@ -56,6 +57,11 @@ STAGE_NAMES = (
     help="Exit with 1 when there is a finding of this severity [study file].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option(
+    "--cancel-file",
+    type=click.Path(path_type=Path),
+    help="Stop, as Ctrl+C does, when this file appears; for programs that cannot send signals.",
+)
 def run(
     study: Path,
     out: Path | None,
@@ -65,6 +71,7 @@ def run(
     progress: str,
     fail_on: str | None,
     as_json: bool,
+    cancel_file: Path | None,
 ) -> int:
     """Turn the sources of a STUDY file into a cohort with a report.
 
@@ -74,7 +81,8 @@ def run(
     from MedPrepLib.pipeline import run as run_study
 
     order = order_of(study, out, start=start, stop=stop, workers=workers)
-    with listener("none" if as_json and progress == "auto" else progress) as listen:
+    how = "none" if as_json and progress == "auto" else progress
+    with cancelled_by(cancel_file), listener(how) as listen:
         summary = run_study(order, listen)
     status = _status(summary, fail_on or order.study.run.fail_on)
     if progress == "json":

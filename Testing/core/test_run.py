@@ -226,10 +226,12 @@ def test_pseudonyms_keep_names_out_of_the_cohort(sample, tmp_path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter")
-def test_an_interrupted_run_ends_quickly_and_goes_on_later(sample, tmp_path) -> None:
-    out = tmp_path / "c"
+@pytest.mark.parametrize("how", ["signal", "file"])
+def test_an_interrupted_run_ends_within_seconds_and_goes_on_later(sample, tmp_path, how) -> None:
+    out, stop = tmp_path / "c", tmp_path / "stop"
     command = [sys.executable, "-m", "MedPrepLib", "run", str(sample / "study.toml")]
     command += ["--out", str(out), "--progress", "json", "--workers", "1"]
+    command += ["--cancel-file", str(stop)] if how == "file" else []
     # Started in the background of a shell, the tests inherit an ignored SIGINT.
     command = ["env", "--default-signal=INT", *command]
     run = subprocess.Popen(
@@ -241,12 +243,13 @@ def test_an_interrupted_run_ends_quickly_and_goes_on_later(sample, tmp_path) -> 
         step = json.loads(line)
         if step["stage"] == "cases" and step["done"] >= 2:
             done = step["done"]
-            run.send_signal(signal.SIGINT)
+            run.send_signal(signal.SIGINT) if how == "signal" else stop.touch()
             break
     asked = time.monotonic()
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert time.monotonic() - asked < 20
+    # A second where nothing else runs; this machine may be busy.
+    assert time.monotonic() - asked < 5
     assert "go on" in errors
     assert not (out / "manifest.json").exists()
     later = medprep("run", sample / "study.toml", "--out", out, "--json")
