@@ -66,14 +66,17 @@ class CaseNodes:
         colors: Mapping[str, Color],
         names: Mapping[str, str] | None = None,
     ) -> CaseNodes:
-        """Put a case into the scene and show it. ``colors`` and ``names``: of raters."""
+        """Put a case into the scene and show it. ``colors`` and ``names``: of raters.
+
+        Nodes bear the public name of the case: scenes are saved and sent to others.
+        """
         shown = names or {}
         with _quietly(scene):
-            volume = add_volume(scene, case.image, case.title)
+            volume = add_volume(scene, case.image, case.name)
             show_between(volume, *case.display_range)
             nodes = cls(scene, case, volume, {})
             nodes.own.append(volume)
-            nodes.item = hierarchy.case_item(scene, case.patient or "patient", case.title)
+            nodes.item = hierarchy.case_item(scene, case.patient or "patient", case.name)
             hierarchy.put_below(scene, volume, nodes.item)
             for rater in case.raters:
                 nodes._add_rater(rater, shown.get(rater, rater), colors[rater])

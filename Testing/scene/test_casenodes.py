@@ -68,8 +68,17 @@ def test_a_case_is_a_volume_and_a_segmentation_per_rater_below_its_patient(scene
         assert node.GetDisplayNode().GetVisibility2DFill() == 0
     tree = hierarchy(scene)
     above = tree.GetItemParent(tree.GetItemByDataNode(nodes.volume))
-    assert tree.GetItemName(above) == "north/p1/c1"
+    assert tree.GetItemName(above) == nodes.volume.GetName() == case.name
     assert tree.GetItemName(tree.GetItemParent(above)) == case.patient
+
+
+def test_a_scene_bears_no_name_that_the_study_does_not_make_public(scene, files, tmp_path, case):
+    nodes = CaseNodes.load(scene, case, COLORS)
+    nodes.set_consensus(CaseAnalysis(case).consensus(Consensus()))
+    files.save("SceneFile", {"fileName": str(tmp_path / "scene.mrml")})
+    text = (tmp_path / "scene.mrml").read_text("utf-8")
+    assert case.name in text
+    assert "north/p1" not in text
 
 
 def test_the_views_show_the_image_and_look_at_what_was_drawn(views, case):
