@@ -2,12 +2,12 @@
 
 import pathlib
 
-import qt
 import slicer
 import vtk
-from MedPrepPanel import library, sentences
-from MedPrepPanel.job import StudyJob
-from MedPrepPanel.progress import Event, Finished, Step, parse_line
+from MedPrepPanel import library
+from MedPrepPanel.keys import Keys
+from MedPrepPanel.panel import Panel
+from MedPrepPanel.requirements import RequirementsError, install
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -33,7 +33,9 @@ class MedPrep(ScriptedLoadableModule):
         self.parent.contributors = ["MedPrep contributors"]
         self.parent.helpText = _(
             "Turns raw hospital exports and several doctors' annotations into a curated cohort "
-            'for deep learning. See the <a href="{url}">documentation</a>.'
+            "for deep learning. Open a study, look through its cases, see where raters differ, "
+            "decide, and run the study. A right click on a button copies what it does as Python "
+            'or as a command. See the <a href="{url}">documentation</a>.'
         ).format(url=HOMEPAGE)
         self.parent.acknowledgementText = ""
         slicer.app.connect("startupCompleted()", registerSampleData)
@@ -51,19 +53,17 @@ def registerSampleData():
         fileNames="study.toml",
         loadFiles=False,
         thumbnailFileName=str(icon),
-        customDownloader=makeSampleStudy,
+        customDownloader=openSampleStudy,
     )
 
 
-def makeSampleStudy(source=None):
+def openSampleStudy(source=None):
     """Write the sample study into Slicer's cache and open it in the panel; returns its file."""
     with slicer.util.tryWithErrorDisplay(_("The sample study could not be made."), waitCursor=True):
         slicer.util.selectModule("MedPrep")
-        cache = pathlib.Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
-        logic = MedPrepLogic()
-        logic.installRequirements()
-        study = logic.makeSample(cache / "MedPrepStudy")
-        slicer.modules.MedPrepWidget.openStudy(str(study))
+        widget = slicer.modules.MedPrepWidget
+        study = widget.logic.sampleStudy()
+        widget.openStudy(str(study))
         return [str(study)]
 
 
@@ -71,23 +71,35 @@ def makeSampleStudy(source=None):
 class MedPrepParameterNode:
     """What the user chose.
 
-    study - The study file (TOML): sources, labels and rules. Empty means none yet.
+    study - The study file (TOML) or cohort folder that is open. Empty means none yet.
+    threshold - Pairs of raters with a Dice below this are marked. 0 means as the study says.
+    tolerance - Surfaces within this distance are equal, mm. 0 means as the study says.
+    workers - Processes of a run. 0 means one per core.
+    blinded - True to call the raters by numbers.
+    keys - True for keyboard shortcuts while the module is open.
+    prefetch - True to read the next case while the user looks at this one.
     """
 
     study: str
+    threshold: float = 0.0
+    tolerance: float = 0.0
+    workers: int = 0
+    blinded: bool = False
+    keys: bool = True
+    prefetch: bool = True
 
 
 class MedPrepWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: choose a study, run it, see how far it is, open the report."""
+    """The life of the panel; what it shows and does is in MedPrepPanel."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
+        self.panel = None
+        self._keys = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._job = None
-        self._outcome = None
 
     def setup(self):
         """Build the panel; called when the user opens the module for the first time."""
@@ -96,43 +108,43 @@ class MedPrepWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        # Texts from data are never to be read as HTML.
-        self.ui.statusLabel.setTextFormat(qt.Qt.PlainText)
         self.logic = MedPrepLogic()
-        # Slicer before 5.11 has no such function; the run button says so.
-        execute = getattr(slicer.util, "executePythonModule", None)
-        self._job = StudyJob(execute, self.onJobEvent)
-
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.browseButton.connect("clicked(bool)", self.onBrowseButton)
-        self.ui.runButton.connect("clicked(bool)", self.onRunButton)
-        self.ui.openReportButton.connect("clicked(bool)", self.onOpenReportButton)
+        self.panel = Panel(self.ui, self.logic)
+        self._keys = Keys(self.panel)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartSaveEvent, self.onSceneStartSave)
         self.initializeParameterNode()
-        self._updateButtons()
 
     def cleanup(self):
-        """Let go of the scene and of a running study; called before the panel is destroyed."""
-        self._job.detach()
+        """Save the open case and let go of the scene; called before the panel is destroyed."""
+        self._keys.off()
+        self.panel.stop()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
-        """Follow the parameter node; called each time the user opens this module."""
+        """Follow the scene again; called each time the user opens this module."""
         self.initializeParameterNode()
 
     def exit(self):
-        """Do not follow it while another module is open."""
+        """Leave keys and parameters to others while another module is open; the case stays."""
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event):
-        """Let go of a parameter node that is about to be reset."""
+        """Save the open case while its nodes are there, and let go of the parameters."""
+        self.panel.scene_closing()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
-        """Take the new one, if the panel is visible."""
+        """Take the parameters of the new scene, if the panel is visible."""
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onSceneStartSave(self, caller, event):
+        """What a scene file holds is in the review, too."""
+        self.panel.keep()
 
     def initializeParameterNode(self):
         """Make sure that there is a parameter node and that it is observed."""
@@ -143,111 +155,90 @@ class MedPrepWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
-            self.removeObserver(
-                self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons
-            )
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onOptions)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
-            self._updateButtons()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onOptions)
+        self.onOptions()
 
-    def _updateButtons(self, caller=None, event=None):
-        """Enable what can be done now; a button that cannot work says why."""
-        study = self._parameterNode.study if self._parameterNode else ""
-        reason = sentences.obstacle(study, self._job.running, self._job.available)
-        self.ui.runButton.enabled = not reason
-        self.ui.runButton.toolTip = reason or _("Run the study in the background")
-        report = self._outcome.report if self._outcome else ""
-        self.ui.openReportButton.enabled = bool(report)
-        self.ui.openReportButton.toolTip = report or _("There is no report yet: run a study first")
+    def onOptions(self, caller=None, event=None):
+        """The user chose something, or there is nothing to choose any more."""
+        self.panel.set_options(self._parameterNode)
+        if self._parameterNode and self._parameterNode.keys:
+            self._keys.on()
+        else:
+            self._keys.off()
 
     def openStudy(self, path: str):
-        """Choose a study file; the panel's own view of the parameters is the one to change."""
+        """Open a study file or a cohort folder, as if the user had typed it."""
         self.initializeParameterNode()
         self._parameterNode.study = path
-
-    def onBrowseButton(self, checked=False):
-        """Let the user look for a study file."""
-        path = qt.QFileDialog.getOpenFileName(
-            slicer.util.mainWindow(),
-            _("Choose a study file"),
-            str(pathlib.Path(self._parameterNode.study).parent),
-            _("Study files") + " (*.toml)",
-        )
-        if path:
-            self.openStudy(path)
-
-    def onRunButton(self, checked=False):
-        """Start the study in a process of its own."""
-        with slicer.util.tryWithErrorDisplay(_("The study could not be started."), waitCursor=True):
-            self.logic.installRequirements()
-            self.logic.startStudy(self._job, pathlib.Path(self._parameterNode.study))
-            self._outcome = None
-            self.ui.logTextEdit.clear()
-            self._showProgress(0, 0, _("Starting"))
-        self._updateButtons()
-
-    def onJobEvent(self, event: Event):
-        """Show what the running study says."""
-        if isinstance(event, Step):
-            self._showProgress(event.done, event.total, sentences.step_text(event))
-        elif isinstance(event, Finished):
-            self._outcome = event
-            self._showProgress(int(bool(event.cohort)), 1, sentences.outcome_text(event))
-            self._updateButtons()
-        else:
-            self.ui.logTextEdit.appendPlainText(event.text)
-
-    def onOpenReportButton(self, checked=False):
-        """Open the report in the web browser."""
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(self._outcome.report))
-
-    def _showProgress(self, done: int, total: int, text: str):
-        self.ui.progressBar.maximum = total
-        self.ui.progressBar.value = done
-        self.ui.statusLabel.text = text
+        self.panel.open_path(path)
 
 
 class MedPrepLogic(ScriptedLoadableModuleLogic):
-    """What the panel can do, without the panel."""
+    """What the panel can do, without the panel: ``session`` is what it works with."""
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.session = None
 
     def getParameterNode(self):
         """The parameter node of the scene, with types."""
         return MedPrepParameterNode(super().getParameterNode())
 
     def installRequirements(self):
-        """Offer to install what MedPrepLib needs and Slicer lacks.
+        """Offer to install what MedPrepLib needs and Slicer lacks. Raises RequirementsError."""
+        install(pathlib.Path(__file__).parent / "Resources" / "requirements.txt")
 
-        RuntimeError when the user declines, CalledProcessError when the installation fails.
-        """
-        path = pathlib.Path(__file__).parent / "Resources" / "requirements.txt"
-        try:
-            from slicer import packaging
-        except ImportError:  # before Slicer 5.11
-            missing = library.missing(library.requirement_lines(path))
-            if missing:
-                slicer.util.pip_install(missing)
-        else:
-            packaging.pip_ensure(packaging.load_requirements(path), requester="MedPrep")
+    def startSession(self, reviewer: str):
+        """The session of this scene; ``reviewer`` decides in it from now on."""
+        self.installRequirements()
+        library.library_folder()
+        from MedPrepLib.mrml import Session
 
-    def startStudy(self, job: StudyJob, study: pathlib.Path):
-        """Run ``study`` in the background; ``job`` tells its listener how it goes."""
-        job.start(study, library.library_folder())
+        if self.session is None:
+            self.session = Session(slicer.mrmlScene)
+        self.session.change_reviewer(reviewer)
+        return self.session
 
-    def makeSample(self, folder: pathlib.Path) -> pathlib.Path:
-        """Write the sample study into ``folder``, if it is not there; returns the study file."""
-        study = folder / "study.toml"
+    def openBook(self, path: pathlib.Path, listener):
+        """The cases of a study file or cohort folder, and their entries; may run in a thread."""
+        from MedPrepLib.casebook import open_book
+
+        book = open_book(path, listener)
+        return book, book.entries
+
+    def sceneReviews(self) -> pathlib.Path:
+        """Where reviews of what is in the scene are kept: beside the scene's own file."""
+        folder = slicer.mrmlScene.GetRootDirectory() or str(pathlib.Path.home())
+        return pathlib.Path(folder) / "MedPrepReviews"
+
+    def sampleStudy(self) -> pathlib.Path:
+        """The sample study, written into Slicer's cache if it is not there; its study file."""
+        self.installRequirements()
+        library.library_folder()
+        from MedPrepLib.sample import write_sample
+
+        cache = pathlib.Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
+        study = cache / "MedPrepStudy" / "study.toml"
         if not study.is_file():
-            library.library_folder()
-            from MedPrepLib.sample import write_sample
-
-            write_sample(folder)
+            write_sample(study.parent)
         return study
+
+    def isRefusal(self, error: BaseException) -> bool:
+        """True for what is said in a line of the panel, and is no fault of the program."""
+        if isinstance(error, (OSError, RequirementsError)):
+            return True
+        library.library_folder()
+        from MedPrepLib.errors import MedPrepError
+
+        return isinstance(error, MedPrepError)
 
 
 class MedPrepTest(ScriptedLoadableModuleTest):
-    """What has to hold inside a running Slicer; everything else is tested without one."""
+    """What has to hold inside a running Slicer; the rest is tested without one."""
 
     def setUp(self):
         """Begin with an empty scene."""
@@ -259,16 +250,15 @@ class MedPrepTest(ScriptedLoadableModuleTest):
             self.test_the_library_is_found,
             self.test_the_choice_of_a_study_is_kept_in_the_scene,
             self.test_a_run_button_that_cannot_work_says_why,
+            self.test_a_case_is_opened_decided_and_approved,
         ):
             self.setUp()
             test()
         self.delayDisplay(_("Test passed"))
 
     def test_the_library_is_found(self):
-        """MedPrepLib can be imported, and a line of its progress is understood."""
+        """MedPrepLib can be imported."""
         self.assertTrue((library.library_folder() / "MedPrepLib" / "__init__.py").is_file())
-        line = '{"stage": "scan", "done": 1, "total": 2, "item": "a"}'
-        self.assertEqual(parse_line(line), Step("scan", 1, 2, "a"))
 
     def test_the_choice_of_a_study_is_kept_in_the_scene(self):
         """Two logics see the same choice; closing the scene forgets it."""
@@ -283,4 +273,18 @@ class MedPrepTest(ScriptedLoadableModuleTest):
         widget = slicer.modules.medprep.widgetRepresentation().self()
         widget.initializeParameterNode()
         self.assertFalse(widget.ui.runButton.enabled)
-        self.assertEqual(widget.ui.runButton.toolTip, _("Choose a study file"))
+        self.assertIn(_("Open a study file first"), widget.ui.runButton.toolTip)
+
+    def test_a_case_is_opened_decided_and_approved(self):
+        """The logic does from Python what the panel does; the scene is empty again at the end."""
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        logic = MedPrepLogic()
+        session = logic.startSession("self test")
+        session.take_book(*logic.openBook(logic.sampleStudy(), lambda step: None))
+        entry = next(e for e in session.entries if len(e.raters) > 1 and not e.excluded)
+        desk = session.open_case(entry.name)
+        self.assertIsNotNone(desk.analysis.agreement.lowest)
+        desk.decide(desk.case.study.consensus)
+        self.assertEqual(session.save("approved").verdict, "approved")
+        session.close_case()
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)

@@ -29,13 +29,18 @@ class Execute(Protocol):
 class StudyJob:
     """One run of ``medprep run``; ``listener`` hears of it in the main thread.
 
-    The last event is always a Finished, also when the child died without saying so.
+    The last event is always a Finished, also when the child died without saying so. ``folder`` is
+    one for temporary files: a run is asked to stop by a file there. It is not killed, for the
+    process that Slicer starts is a launcher, whose child would live on.
     """
 
-    def __init__(self, execute: Execute | None, listener: Callable[[Event], None]) -> None:
+    def __init__(
+        self, execute: Execute | None, listener: Callable[[Event], None], folder: Path
+    ) -> None:
         self._execute = execute
         self._listener: Callable[[Event], None] | None = listener
         self._said: Finished | None = None
+        self.cancel_file = folder / f"medprep-cancel-{os.getpid()}"
         self.running = False
 
     @property
@@ -43,19 +48,24 @@ class StudyJob:
         """False where there is nothing that could run a job: in a Slicer before 5.11."""
         return self._execute is not None
 
-    def start(self, study: Path, library: Path) -> None:
-        """Run the study file ``study`` with the MedPrepLib that lies in the folder ``library``."""
+    def start(self, study: Path, library: Path, workers: int = 0) -> None:
+        """Run the study file ``study`` with the MedPrepLib that lies in the folder ``library``.
+
+        ``workers``: how many processes; 0 for one per core.
+        """
         if self.running:
             raise RuntimeError("this job is already running")
         if self._execute is None:
             raise RuntimeError("this Slicer cannot run a module in the background")
+        self.cancel_file.parent.mkdir(parents=True, exist_ok=True)
+        self.cancel_file.unlink(missing_ok=True)
         self._said = None
         self.running = True
         try:
             with _python_path(library):
                 self._execute(
                     "MedPrepLib",
-                    ["run", str(study), "--progress", "json"],
+                    self._arguments(study, workers),
                     blocking=False,
                     logCallback=self._on_line,
                     completedCallback=self._on_completed,
@@ -64,9 +74,18 @@ class StudyJob:
             self.running = False
             raise
 
+    def cancel(self) -> None:
+        """Ask the run to stop; it says Finished when it has."""
+        if self.running:
+            self.cancel_file.touch()
+
     def detach(self) -> None:
         """Stop telling the listener: the panel is gone. The run itself goes on."""
         self._listener = None
+
+    def _arguments(self, study: Path, workers: int) -> list[str]:
+        args = ["run", str(study), "--progress", "json", "--cancel-file", str(self.cancel_file)]
+        return [*args, "--workers", str(workers)] if workers else args
 
     def _on_line(self, line: str) -> None:
         event = parse_line(line)
@@ -77,6 +96,7 @@ class StudyJob:
 
     def _on_completed(self, status: int) -> None:
         self.running = False
+        self.cancel_file.unlink(missing_ok=True)
         said = self._said or Finished(status)
         # The process has the last word: it may have died after it announced a success.
         self._tell(Finished(status, said.cohort, said.report))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -60,3 +62,24 @@ def _whole(value: object) -> bool:
 def _text(record: dict[str, object], key: str) -> str:
     value = record.get(key)
     return value if isinstance(value, str) else ""
+
+
+class Pace:
+    """How much longer a stage takes, by how fast its items were finished so far."""
+
+    LEAST_ITEMS, LEAST_S = 3, 4.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage, self._first, self._began = "", 0, 0.0
+
+    def left_s(self, step: Step) -> float | None:
+        """Seconds until the stage of this step is done; None while nobody can know."""
+        now = self._clock()
+        if step.stage != self._stage:
+            # Items that are finished at once were done by an earlier run: they say nothing.
+            self._stage, self._first, self._began = step.stage, step.done, now
+        done, took = step.done - self._first, now - self._began
+        if step.total == 0 or done < self.LEAST_ITEMS or took < self.LEAST_S:
+            return None
+        return took / done * (step.total - step.done)

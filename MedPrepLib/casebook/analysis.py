@@ -9,12 +9,14 @@ from typing import TypeVar
 import msgspec
 
 from MedPrepLib.agree import agree, first_readings, judge
+from MedPrepLib.agree.boxes import agree_boxes
 from MedPrepLib.agree.causes import explain
-from MedPrepLib.agree.differences import differing_components
 from MedPrepLib.agree.disagreement import entropy_map, worst_slices
 from MedPrepLib.agree.lesions import counted, lesion_agreement
+from MedPrepLib.agree.slices import agree_slices
 from MedPrepLib.agree.surface import surfaces
 from MedPrepLib.casebook.opened import OpenCase
+from MedPrepLib.casebook.places import Place, places
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.config.settings import Consensus as HowToDecide
 from MedPrepLib.consensus import Consensus, consensus
@@ -22,15 +24,19 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.images import Volume
 from MedPrepLib.results import (
     Agreement,
+    BoxAgreement,
     Cause,
-    Difference,
     LesionCount,
     PairAgreement,
     PairSurface,
+    SliceAgreement,
     WorstSlice,
 )
 
 T = TypeVar("T")
+
+QUICK = ("pairs", "boxes", "slices")
+"""What is answered while a user waits."""
 
 
 class CaseAnalysis:
@@ -50,8 +56,9 @@ class CaseAnalysis:
 
     @property
     def agreement(self) -> Agreement:
-        """Every pair of raters on every label that somebody drew or looked for."""
-        return self._once("agreement", lambda: agree(self.case.masks, self.case.labels))
+        """Every pair of masks on every label that some of them lists."""
+        case = self.case
+        return self._once("agreement", lambda: agree(case.masks, case.labels_of_masks))
 
     @property
     def low(self) -> tuple[Finding, ...]:
@@ -61,7 +68,7 @@ class CaseAnalysis:
         return judge(self.agreement, self.settings, self.case.name)
 
     def pairs(self, label: str) -> tuple[PairAgreement, ...]:
-        """Every pair of raters on one label."""
+        """Every pair of masks on one label."""
         return tuple(pair for pair in self.agreement.pairs if pair.label == label)
 
     def surfaces(self, label: str) -> tuple[PairSurface, ...]:
@@ -77,6 +84,14 @@ class CaseAnalysis:
             lambda: tuple(map(counted, lesion_agreement(masks, label, settings))),
         )
 
+    def boxes(self, label: str) -> tuple[BoxAgreement, ...]:
+        """How many boxes every pair has in common."""
+        return agree_boxes(self.case.boxes, [label], self.settings.box_iou)
+
+    def slices(self, label: str) -> tuple[SliceAgreement, ...]:
+        """On how many slices every pair noted the label."""
+        return agree_slices(self.case.slices, [label]) if self.case.slices else ()
+
     def causes(self, label: str) -> tuple[Cause, ...]:
         """Why pairs are below the threshold on a label; the likeliest of each pair is marked."""
         asked = msgspec.structs.replace(self.agreement, pairs=self.pairs(label))
@@ -85,9 +100,10 @@ class CaseAnalysis:
             lambda: explain(self.case.masks, asked, self.settings, self.case.verdicts),
         )
 
-    def places(self, label: str) -> tuple[Difference, ...]:
-        """Where raters differ on a label, the largest first, borders last."""
-        return self._once(("places", label), lambda: differing_components(self.case.masks, label))
+    def places(self, label: str) -> tuple[Place, ...]:
+        """Where raters differ on a label, in the order in which to look."""
+        limit = self.settings.box_iou
+        return self._once(("places", label), lambda: places(self.case, label, limit))
 
     def worst(self, label: str) -> tuple[WorstSlice, ...]:
         """For each axis the slice on which raters differ most."""
@@ -110,7 +126,7 @@ class CaseAnalysis:
 
     def knows(self, what: str, label: str) -> bool:
         """True when :meth:`surfaces`, ``lesions``... of a label cost nothing any more."""
-        return what == "pairs" or (what, label) in self._answers
+        return what in QUICK or (what, label) in self._answers
 
     def _once(self, question: Hashable, answer: Callable[[], T]) -> T:
         with self._guard:

@@ -9,11 +9,18 @@ from typing import Literal
 
 from MedPrepLib.agree.pairs import shown_beside
 from MedPrepLib.casebook.analysis import CaseAnalysis
-from MedPrepLib.results import LesionCount, PairAgreement, PairSurface
+from MedPrepLib.casebook.opened import OpenCase
+from MedPrepLib.results import (
+    BoxAgreement,
+    LesionCount,
+    PairAgreement,
+    PairSurface,
+    SliceAgreement,
+)
 
-Needs = Literal["pairs", "surfaces", "lesions"]
+Needs = Literal["pairs", "surfaces", "lesions", "boxes", "slices"]
 Pair = tuple[str, str]
-Row = PairAgreement | PairSurface | LesionCount
+Row = PairAgreement | PairSurface | LesionCount | BoxAgreement | SliceAgreement
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,28 @@ METRICS: tuple[Metric, ...] = (
     Metric("HD95, both directions", "surfaces", _field("hd95_pooled_mm"), "mm", False, 0.0, 10.0),
     Metric("mean surface distance", "surfaces", _field("assd_mm"), "mm", False, 0.0, 5.0),
     Metric("lesions, F1", "lesions", _field("f1")),
+    Metric("boxes, F1", "boxes", _field("f1")),
+    Metric("boxes, mean IoU", "boxes", _field("mean_iou")),
+    Metric("slices, Dice", "slices", _field("dice")),
+    Metric("slices, kappa", "slices", _field("kappa"), poor=0.4),
 )
 """In the order in which they are offered."""
+
+
+def metrics_of(case: OpenCase) -> tuple[Metric, ...]:
+    """The metrics of those kinds of reading that a case has; of masks where it has none."""
+    others = {"boxes": bool(case.boxes), "slices": bool(case.slices)}
+    masks = bool(case.masks) or not any(others.values())
+    return tuple(m for m in METRICS if others.get(m.needs, masks))
+
+
+def raters_of(case: OpenCase, metric: Metric) -> tuple[str, ...]:
+    """Who stands in the matrix of a metric, in order of name."""
+    if metric.needs == "boxes":
+        return tuple(sorted(case.boxes))
+    if metric.needs == "slices":
+        return tuple(sorted(reading.rater for reading in case.slices))
+    return tuple(sorted(case.masks))
 
 
 def matrix(analysis: CaseAnalysis, label: str, metric: Metric) -> Mapping[Pair, float | None]:
@@ -79,6 +106,8 @@ def matrix(analysis: CaseAnalysis, label: str, metric: Metric) -> Mapping[Pair, 
         "pairs": analysis.pairs,
         "surfaces": analysis.surfaces,
         "lesions": analysis.lesions,
+        "boxes": analysis.boxes,
+        "slices": analysis.slices,
     }
     rows = ask[metric.needs](label)
     return {(row.rater_a, row.rater_b): metric.value(row) for row in rows}

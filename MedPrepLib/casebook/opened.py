@@ -74,6 +74,14 @@ class OpenCase:
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The labels that somebody drew or looked for, in order of the schema."""
+        boxed = {box.label for boxes in self.boxes.values() for box in boxes}
+        noted = {name for reading in self.slices for name in reading.annotated}
+        known = {*self.labels_of_masks, *boxed, *noted}
+        return tuple(name for name in self.schema.names if name in known)
+
+    @property
+    def labels_of_masks(self) -> tuple[str, ...]:
         """The labels that some mask lists, in order of the schema."""
         drawn = {name for mask in self.masks.values() for name in mask.names}
         return tuple(name for name in self.schema.names if name in drawn)

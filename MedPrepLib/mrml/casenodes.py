@@ -121,9 +121,13 @@ class CaseNodes:
             _show_segments(self.consensus, label, visible=True)
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Call the raters' nodes so; for reading without knowing who drew what."""
+        """Call the raters' nodes so; for reading without knowing who drew what.
+
+        Nodes that were in the scene before keep their names: they are somebody's own.
+        """
         for rater, node in self._present(self.readings):
-            node.SetName(names.get(rater, rater))
+            if node in self.own:
+                node.SetName(names.get(rater, rater))
         for rater, boxes in self.boxes.items():
             for node in boxes:
                 label = node.GetName().rpartition(": ")[2]
@@ -230,13 +234,15 @@ class CaseNodes:
         drawing = as_drawing(label_map, self.case.geometry, self.case.schema, ignore_value)
         replace_segments(self.consensus, drawing)
 
-    def set_boxes(self, name: str, boxes: Sequence[WorldBox], color: Color) -> None:
+    def set_boxes(
+        self, name: str, boxes: Sequence[WorldBox], color: Color, *, editable: bool = False
+    ) -> None:
         """Put boxes into the scene under a name, in place of those that were there under it."""
         for node in self.boxes.pop(name, []):
             if node in self.own:
                 self.own.remove(node)
             remove_node(self.scene, node)
-        made = add_boxes(self.scene, boxes, f"{name}: ", color)
+        made = add_boxes(self.scene, boxes, f"{name}: ", color, editable=editable)
         self.boxes[name] = [self._own(node) for node in made]
 
     def drawn_boxes(self, name: str) -> tuple[WorldBox, ...]:

@@ -10,22 +10,21 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from MedPrepLib.agree.differences import voxels_of
 from MedPrepLib.boxes import WorldBox, to_world
-from MedPrepLib.casebook import CaseAnalysis, OpenCase
+from MedPrepLib.casebook import CaseAnalysis, OpenCase, Place
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.config.settings import Consensus as HowToDecide
 from MedPrepLib.consensus import Consensus, reading_hash
 from MedPrepLib.consensus.boxes import merge_boxes
 from MedPrepLib.consensus.slices import vote_slices
-from MedPrepLib.errors import LabelError
 from MedPrepLib.geometry import Triple
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import Color
 from MedPrepLib.mrml import views
+from MedPrepLib.mrml.accepting import accept
 from MedPrepLib.mrml.casenodes import CaseNodes
 from MedPrepLib.report.styles import RATER_COLORS, rater_styles
-from MedPrepLib.results import ConsensusRecord, Difference, SliceRange
+from MedPrepLib.results import ConsensusRecord, SliceRange
 from MedPrepLib.review import Accepted
 
 CONSENSUS = "consensus"
@@ -58,15 +57,24 @@ class Desk:
 
     @classmethod
     def take_over(
-        cls, scene: Any, case: OpenCase, volume: Any, readings: Mapping[str, Any]
+        cls,
+        scene: Any,
+        case: OpenCase,
+        volume: Any,
+        readings: Mapping[str, Any],
+        settings: Agree | None = None,
     ) -> Desk:
         """Take a case that is in the scene already."""
         nodes = CaseNodes.adopt(scene, case, volume, readings)
-        return cls(case, CaseAnalysis(case), nodes)
+        return cls(case, CaseAnalysis(case, settings), nodes)
 
     def clear(self) -> None:
         """Take the case out of the scene."""
         self.nodes.remove()
+
+    def measure(self, settings: Agree) -> None:
+        """Judge the agreement by other thresholds; what is decided stays."""
+        self.analysis = CaseAnalysis(self.case, settings)
 
     # --- raters -------------------------------------------------------------------------------
 
@@ -97,7 +105,7 @@ class Desk:
             self.start = self.analysis.consensus(how)
             self.nodes.set_consensus(self.start)
         if self.case.boxes:
-            self.nodes.set_boxes(CONSENSUS, self._merged_boxes(how), WHITE)
+            self.put_boxes(self._merged_boxes(how))
         if self.case.slices:
             voted = vote_slices(self.case.slices, self.case.schema.names, how.ties)
             self.slices = voted.labels.ranges
@@ -117,25 +125,24 @@ class Desk:
         record = msgspec.structs.replace(self.start.record, ignore_value=ignore)
         self.nodes.set_consensus(Consensus(label_map, record))
 
-    def accept(self, place: Difference, source: str) -> None:
+    def accept(self, place: Place, source: str) -> None:
         """Take what a rater drew, or what the method made, at one place where raters differ.
 
-        ``source``: a rater, or "consensus". Only the label of the place is touched, and voxels
-        that nobody decided. Raises MedPrepError without a consensus, LabelError for a rater who
-        did not look for the label, GeometryError when the readings have changed.
+        ``source``: a rater, or "consensus". Raises MedPrepError where nothing was decided yet,
+        LabelError for a rater who did not look for the label, GeometryError when the readings
+        have changed.
         """
-        label_map, ignore = self.nodes.drawn_consensus()
-        where, mask = voxels_of(self.case.masks, place)
-        value = self.case.schema.named(place.label).value
-        theirs = self._label_map_of(source, place.label)[where]
-        here = label_map[where]
-        touched = mask & ((theirs == value) | (here == value))
-        if ignore is not None:
-            touched |= mask & (here == ignore)
-        here[touched] = theirs[touched]
-        left = ignore if ignore is not None and (label_map == ignore).any() else None
-        self.nodes.put_consensus(label_map, left)
-        self.accepted.append(Accepted(place.label, place.index, source))
+        accept(self, place, source)
+
+    def add_box(self, label: str, center_mm: Triple, edge_mm: float = 20.0) -> None:
+        """Put a cube (LPS) among the decided boxes, to be dragged into shape."""
+        self.case.schema.named(label)
+        cube = WorldBox(label, center_mm, (edge_mm, edge_mm, edge_mm))
+        self.put_boxes((*self.drawn_boxes(), cube))
+
+    def put_boxes(self, boxes: Sequence[WorldBox]) -> None:
+        """Let these be the decided boxes; their faces can be dragged in the views."""
+        self.nodes.set_boxes(CONSENSUS, boxes, WHITE, editable=True)
 
     @property
     def is_unchanged(self) -> bool:
@@ -172,20 +179,16 @@ class Desk:
         """Let the slice views go through a point (LPS)."""
         views.jump_to(self.nodes.scene, point_mm)
 
+    @property
+    def center_of_views(self) -> Triple:
+        """The point (LPS) in the middle of the first slice view."""
+        return views.center(self.nodes.scene)
+
     def show_disagreement(self, label: str | None, *, visible: bool) -> None:
         """Lay the map of disagreement on a label over the image, or take it away."""
         self.nodes.show_disagreement(self.analysis.disagreement(label) if visible else None)
 
     # --- inside -------------------------------------------------------------------------------
-
-    def _label_map_of(self, source: str, label: str) -> np.ndarray[Any, Any]:
-        if source == CONSENSUS and self.start is not None:
-            return self.start.label_map
-        reading = self.case.masks.get(source)
-        segment = reading.find(label) if reading is not None else None
-        if reading is None or segment is None:
-            raise LabelError(f"{source} did not look for {label!r}; choose another rater")
-        return reading.layers[segment.layer]
 
     def _merged_boxes(self, how: HowToDecide) -> list[WorldBox]:
         merged = merge_boxes(

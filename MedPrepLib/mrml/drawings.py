@@ -11,7 +11,7 @@ from MedPrepLib.consensus.drawing import as_drawing, from_drawing
 from MedPrepLib.errors import MedPrepError
 from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
 from MedPrepLib.markups import read_boxes, write_boxes
-from MedPrepLib.mrml.desk import CONSENSUS, WHITE, Desk
+from MedPrepLib.mrml.desk import CONSENSUS, Desk
 from MedPrepLib.reading import align_parts
 from MedPrepLib.results import ConsensusRecord, SliceRange
 from MedPrepLib.review import DrawnFile, DrawnKind, Review, ReviewStore
@@ -76,7 +76,7 @@ def _take_mask(desk: Desk, drawn: DrawnFile, path: Path) -> None:
 
 
 def _take_boxes(desk: Desk, _drawn: DrawnFile, path: Path) -> None:
-    desk.nodes.set_boxes(CONSENSUS, read_boxes(path), WHITE)
+    desk.put_boxes(read_boxes(path))
 
 
 def _take_slices(desk: Desk, _drawn: DrawnFile, path: Path) -> None:

@@ -18,10 +18,22 @@ ROI = "vtkMRMLMarkupsROINode"
 
 
 def add_boxes(
-    scene: Any, boxes: Iterable[WorldBox], prefix: str = "", color: Color | None = None
+    scene: Any,
+    boxes: Iterable[WorldBox],
+    prefix: str = "",
+    color: Color | None = None,
+    *,
+    editable: bool = False,
 ) -> list[Any]:
-    """A new ROI node for each box, called ``prefix`` and its label; without handles to drag."""
-    return [_add_box(scene, box, f"{prefix}{box.label}", color) for box in boxes]
+    """A new ROI node for each box, called ``prefix`` and its label.
+
+    Only ``editable`` ones have handles to drag; the others are locked.
+    """
+    nodes = [_add_box(scene, box, f"{prefix}{box.label}", color) for box in boxes]
+    for node in nodes:
+        node.GetDisplayNode().SetHandlesInteractive(editable)
+        node.SetLocked(not editable)
+    return nodes
 
 
 def boxes_of(nodes: Iterable[Any], prefix: str = "") -> tuple[WorldBox, ...]:
@@ -44,7 +56,6 @@ def _add_box(scene: Any, box: WorldBox, name: str, color: Color | None) -> Any:
     node.SetSize(*box.size_mm)
     node.SetAndObserveObjectToNodeMatrix(to_vtk_matrix(placed))
     display = node.GetDisplayNode()
-    display.SetHandlesInteractive(False)
     display.SetFillVisibility(False)
     if color is not None:
         for paint in (display.SetColor, display.SetSelectedColor):

@@ -56,10 +56,27 @@ class Session:
         """Take a volume and segmentations that are in the scene; ``reviews``: a folder for them."""
         self.take_book(SceneBook(volume, tuple(segmentations), reviews))
 
-    def take_book(self, book: Casebook) -> None:
-        """Work on this book from now on; the open case is saved and closed first."""
+    def take_book(self, book: Casebook, entries: tuple[CaseEntry, ...] | None = None) -> None:
+        """Work on this book from now on; the open case is saved and closed first.
+
+        ``entries``: the book's, where somebody has asked for them already; they are files to read.
+        """
         self.close_case()
-        self.book, self.entries = book, book.entries
+        self.renew_book(book, entries)
+
+    def renew_book(self, book: Casebook, entries: tuple[CaseEntry, ...] | None = None) -> None:
+        """Take the same book as it was read anew; the open case stays on the desk."""
+        self.book, self.entries = book, book.entries if entries is None else entries
+
+    def close_book(self) -> None:
+        """Have no cases any more; the open one is saved and closed first."""
+        self.close_case()
+        self.book, self.entries = None, ()
+
+    @property
+    def reads_files(self) -> bool:
+        """True for a study or a cohort, whose cases may be read in another thread."""
+        return self.book is not None and not isinstance(self.book, SceneBook)
 
     # --- cases --------------------------------------------------------------------------------
 
@@ -85,7 +102,8 @@ class Session:
         self.review = self._newest(case.name)
         self.stale = bool(self.review.inputs) and self.review.inputs != dict(case.hashes)
         if isinstance(book, SceneBook):
-            self.desk = Desk.take_over(self.scene, case, book.volume, book.readings)
+            self.desk = Desk.take_over(self.scene, case, book.volume, book.readings, settings)
+            self.desk.blinded = blinded
         else:
             self.desk = Desk.lay_out(self.scene, case, settings, blinded=blinded)
         self.problems = () if self.stale else take_up(self.desk, self.review, book.store)
@@ -109,13 +127,31 @@ class Session:
             self.desk.clear()
         self.desk, self.review, self.stale = None, Review("", ""), False
 
+    def change_reviewer(self, reviewer: str) -> None:
+        """Somebody else decides from now on; the open case is shown with what *they* had decided.
+
+        What was decided before is saved under the name that it was decided under. Where there was
+        no name, it is theirs.
+        """
+        nameless = not self.reviewer.strip()
+        if reviewer.strip() == self.reviewer.strip() or self.desk is None:
+            self.reviewer = reviewer
+        elif nameless and self.has_changes():
+            self.reviewer = reviewer
+            self.review = self._newest(self.desk.case.name)
+        else:
+            name, settings, blinded = self._how_shown()
+            self.close_case()
+            self.reviewer = reviewer
+            self.put_on_desk(self.read(name), settings, blinded=blinded)
+
     def fix_grid(self, rater: str, *, fixed: bool = True) -> Desk:
         """Take a rater's mask as lying on the image's grid (or by its header again).
 
         What was decided before is saved first: it was made of the mask where it lay.
         """
         desk = self._desk()
-        name, settings, blinded = desk.case.name, desk.analysis.settings, desk.blinded
+        name, settings, blinded = self._how_shown()
         fixes = desk.case.fixes | {rater} if fixed else desk.case.fixes - {rater}
         case = self._book().read(name, fixes)
         self.close_case()
@@ -187,6 +223,10 @@ class Session:
         if self.desk is None:
             raise RunError("no case is open")
         return self.desk
+
+    def _how_shown(self) -> tuple[str, Agree, bool]:
+        desk = self._desk()
+        return desk.case.name, desk.analysis.settings, desk.blinded
 
     def _newest(self, name: str) -> Review:
         reviewer = self.reviewer.strip()

@@ -46,6 +46,15 @@ def jump_slices_to(scene: Any, point_mm: Triple) -> None:
         view.JumpSliceByOffsetting(-x, -y, z)
 
 
+def center(scene: Any) -> Triple:
+    """The point (LPS millimeters) in the middle of the first slice view; the origin for no view."""
+    for view in _nodes(scene, "vtkMRMLSliceNode"):
+        matrix = view.GetSliceToRAS()
+        r, a, s = (matrix.GetElement(row, 3) for row in range(3))
+        return (-r, -a, s)
+    return (0.0, 0.0, 0.0)
+
+
 def _nodes(scene: Any, kind: str) -> Iterator[Any]:
     found = scene.GetNodesByClass(kind)
     for number in range(found.GetNumberOfItems()):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from MedPrepLib.agree import agree
+from MedPrepLib.boxes import index_box, to_world
 from MedPrepLib.casebook import (
     METRICS,
     CaseAnalysis,
@@ -19,7 +20,9 @@ from MedPrepLib.casebook import (
     cell_text,
     matching,
     matrix,
+    metrics_of,
     open_book,
+    raters_of,
 )
 from MedPrepLib.config import parse_study
 from MedPrepLib.config.settings import Consensus
@@ -28,6 +31,7 @@ from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.images import Volume
 from MedPrepLib.load import open_cohort
+from MedPrepLib.markups import write_boxes
 from MedPrepLib.pipeline import Order, Summary, order_of, run
 from MedPrepLib.review import Review
 from MedPrepLib.sample import write_sample
@@ -253,11 +257,12 @@ def test_pairs_are_those_of_the_library(asked):
 
 
 def test_every_metric_has_a_value_for_every_pair(asked):
-    for metric in METRICS:
+    offered = metrics_of(asked.case)
+    for metric in offered:
         found = matrix(asked, "tumor", metric)
         assert set(found) == {("ana", "ben"), ("ana", "eva"), ("ben", "eva")}
         assert all(value is not None for value in found.values()), metric.name
-    values = {metric.name: matrix(asked, "tumor", metric)["ana", "eva"] for metric in METRICS}
+    values = {metric.name: matrix(asked, "tumor", metric)["ana", "eva"] for metric in offered}
     assert values["Dice"] == pytest.approx(10 / 11)
     assert values["Jaccard"] == pytest.approx(5 / 6)
     assert values["volume difference"] == pytest.approx(100 * 2 / 11)
@@ -270,9 +275,49 @@ def test_where_raters_differ_and_why_is_answered_for_a_label(asked):
         c for c in asked.causes("tumor") if c.best and {c.rater_a, c.rater_b} == {"ana", "ben"}
     ]
     assert cause.sentence
-    assert asked.places("tumor")[0].voxels > 0
+    assert asked.places("tumor")[0].volume_ml > 0
     assert {w.axis for w in asked.worst("tumor")} == {"i", "j", "k"}
     assert asked.disagreement("tumor").array.max() > 0.9
+
+
+def test_boxes_and_labels_per_slice_are_compared_like_masks(tmp_path):
+    case = opened_kinds(tmp_path)
+    asked = CaseAnalysis(case)
+    assert case.labels == ("tumor",)
+    assert case.labels_of_masks == ()
+    assert asked.agreement.lowest is None
+    offered = {metric.name: metric for metric in metrics_of(case)}
+    assert list(offered) == ["boxes, F1", "boxes, mean IoU", "slices, Dice", "slices, kappa"]
+    assert raters_of(case, offered["boxes, F1"]) == ("ana", "ben")
+    assert raters_of(case, offered["slices, Dice"]) == ("ana", "ben")
+    assert matrix(asked, "tumor", offered["boxes, F1"]) == {("ana", "ben"): pytest.approx(2 / 3)}
+    slices = matrix(asked, "tumor", offered["slices, Dice"])
+    assert slices == {("ana", "ben"): pytest.approx(2 * 3 / (4 + 5))}
+
+
+def test_a_box_that_one_drew_and_slices_that_one_noted_are_places_to_look_at(tmp_path):
+    case = opened_kinds(tmp_path)
+    box, *slices = CaseAnalysis(case).places("tumor")
+    assert (box.kind, box.raters_for, box.raters_against) == ("box", ("ana",), ("ben",))
+    assert case.geometry.index_at(box.center_mm) == pytest.approx((13.5, 11.5, 8.5))
+    assert box.volume_ml == pytest.approx(4 * 4 * 2 * 2 / 1000)
+    found = [(p.kind, p.slices.start, p.slices.stop, p.raters_for) for p in slices]
+    assert found == [("slices", 2, 3, ("ana",)), ("slices", 6, 8, ("ben",))]
+    assert case.geometry.index_at(slices[1].center_mm)[2] == pytest.approx(7)
+
+
+def opened_kinds(folder: Path) -> OpenCase:
+    """Two raters without masks: boxes of the same thing and one more, and slices."""
+    write_case(folder, {})
+    masks = folder / "raw/north/p1/c1/masks"
+    masks.mkdir(exist_ok=True)
+    both = to_world(index_box("tumor", (2, 2, 2), (8, 8, 6), GRID), GRID)
+    more = to_world(index_box("tumor", (12, 10, 8), (16, 14, 10), GRID), GRID)
+    write_boxes(masks / "ana.mrk.json", [both, more])
+    write_boxes(masks / "ben.mrk.json", [both])
+    for rater, (start, stop) in {"ana": (2, 6), "ben": (3, 8)}.items():
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},{stop}\n")
+    return opened(folder)
 
 
 def test_the_consensus_follows_the_rule_that_is_asked_for(asked):

@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from panel.harness.driver import Panel
+    from panel.user import User
 
 HERE = Path(__file__).parent
 # VTK 9.6 sets the shape of an array in a way NumPy 2.5 warns of; Slicer's Python brings NumPy 2.4.
@@ -59,3 +60,25 @@ def panel(harness: type[Panel]) -> Iterator[Panel]:
         driver.slot_errors.remove()
     if len(driver.slot_errors):
         pytest.fail("in a slot, a timer or an observer:\n" + driver.slot_errors.report())
+
+
+@pytest.fixture
+def user(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
+    """Somebody called eva in front of the open module, with a site key of their own."""
+    import qt
+
+    from panel.user import User
+
+    monkeypatch.setenv("MEDPREP_KEY_FILE", str(tmp_path / "site.key"))
+    qt.QSettings().setValue("MedPrep/reviewer", "eva")
+    return User(panel)
+
+
+@pytest.fixture(scope="session")
+def sample_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study file of the sample study, which no run has seen; tests must not write there."""
+    from MedPrepLib.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder)
+    return folder / "study.toml"

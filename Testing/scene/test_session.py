@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scene.case_samples import KEY, STUDY, label_map, write_study
+from scene.case_samples import GRID, KEY, STUDY, label_map, write_study
 
+from MedPrepLib.boxes import index_box, to_world
 from MedPrepLib.casebook import open_book
 from MedPrepLib.config.settings import Consensus
-from MedPrepLib.errors import LabelError, RunError
+from MedPrepLib.errors import LabelError, MedPrepError, RunError
 from MedPrepLib.formats.segnrrd import read_seg_nrrd
 from MedPrepLib.load import open_cohort
+from MedPrepLib.markups import write_boxes
 from MedPrepLib.mrml import SceneBook, Session, add_segmentation, add_volume
 from MedPrepLib.pipeline import order_of, run
 from MedPrepLib.sample.niftifile import write_nifti
@@ -185,7 +187,7 @@ def test_what_a_rater_drew_can_be_taken_at_one_place(session):
     place = first_place(desk)
     desk.accept(place, "ben")
     after = desk.nodes.drawn_consensus()[0]
-    i, j, k = place.index
+    i, j, k = place.difference.index
     expected = 3 if desk.case.masks["ben"].mask("tumor")[k, j, i] else 1
     assert after[k, j, i] == expected
     assert not desk.is_unchanged
@@ -242,6 +244,91 @@ def test_a_rater_who_did_not_look_for_the_label_cannot_be_taken(session):
     desk.decide(Consensus())
     with pytest.raises(LabelError, match="max did not look for 'tumor'"):
         desk.accept(first_place(desk), "max")
+
+
+def test_a_box_is_taken_from_a_rater_or_left_out_like_a_rater(session, study):
+    masks = study.parent / "raw/north/p1/c1/masks"
+    both = to_world(index_box("tumor", (5, 6, 4), (12, 12, 8), GRID), GRID)
+    wider = to_world(index_box("tumor", (5, 6, 4), (13, 12, 8), GRID), GRID)
+    other = to_world(index_box("tumor", (16, 14, 8), (20, 18, 10), GRID), GRID)
+    write_boxes(masks / "ana.mrk.json", [both, other])
+    write_boxes(masks / "ben.mrk.json", [wider])
+    (masks / "eva.mrk.json").unlink()
+    session = again(session, study)
+    desk = open_first(session)
+    desk.decide(Consensus())
+    assert len(desk.drawn_boxes()) == 1
+    (place,) = [p for p in desk.analysis.places("tumor") if p.kind == "box"]
+    desk.accept(place, "ana")
+    centers = {box.center_mm for box in desk.drawn_boxes()}
+    assert other.center_mm in centers
+    assert len(centers) == 2
+    desk.accept(place, "ben")
+    assert len(desk.drawn_boxes()) == 1
+    with pytest.raises(LabelError, match="eva did not look"):
+        desk.accept(place, "eva")
+
+
+def test_a_box_that_nobody_drew_is_added_and_can_be_dragged(session):
+    desk = open_first(session)
+    desk.decide(Consensus())
+    desk.add_box("tumor", (0.0, 10.0, 110.0))
+    nodes = desk.nodes.boxes["consensus"]
+    assert len(nodes) == 2
+    assert all(node.GetDisplayNode().GetHandlesInteractive() for node in nodes)
+    assert not any(node.GetLocked() for node in nodes)
+    assert all(node.GetLocked() for node in desk.nodes.boxes["ana"])
+    with pytest.raises(LabelError, match="liver"):
+        desk.add_box("liver", (0.0, 0.0, 0.0))
+
+
+def test_labels_of_slices_are_taken_from_a_rater(session, study):
+    masks = study.parent / "raw/north/p1/c1/masks"
+    for rater, (start, stop) in {"ana": (3, 7), "ben": (3, 7), "eva": (3, 9)}.items():
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},{stop}\n")
+    session = again(session, study)
+    desk = open_first(session)
+    (place,) = [p for p in desk.analysis.places("tumor") if p.kind == "slices"]
+    with pytest.raises(MedPrepError, match="make one first"):
+        desk.accept(place, "eva")
+    desk.decide(Consensus())
+    desk.accept(place, "eva")
+    assert [(s.label, s.start, s.stop) for s in desk.slices] == [("tumor", 3, 9)]
+    desk.accept(place, "ana")
+    assert [(s.label, s.start, s.stop) for s in desk.slices] == [("tumor", 3, 7)]
+
+
+# --- reviewers --------------------------------------------------------------------------------
+
+
+def test_another_reviewer_is_shown_what_they_had_decided(session):
+    desk = open_first(session)
+    desk.decide(Consensus())
+    session.change_reviewer("max")
+    assert session.reviewer == "max"
+    assert not session.desk.has_mask
+    assert session.review.version == 0
+    session.change_reviewer("eva")
+    assert session.desk.has_mask, "what eva decided was saved under her name"
+    assert session.review.version == 1
+    assert session.entries[0].reviewed_by == ("eva: begun",)
+
+
+def test_what_was_decided_without_a_name_is_saved_under_the_one_that_is_given(session):
+    session.change_reviewer("")
+    desk = open_first(session)
+    desk.decide(Consensus())
+    session.change_reviewer("max")
+    assert session.desk is desk
+    assert session.save("approved").reviewer == "max"
+
+
+def test_a_closed_book_has_no_cases(session):
+    open_first(session).decide(Consensus())
+    session.close_book()
+    assert (session.desk, session.entries) == (None, ())
+    with pytest.raises(RunError, match="open"):
+        session.read("nobody")
 
 
 # --- grids, boxes, blinding, scenes -----------------------------------------------------------

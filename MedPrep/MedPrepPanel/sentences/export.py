@@ -1,4 +1,4 @@
-"""What the panel says, in sentences that can be translated."""
+"""What the panel says about a run."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ def obstacle(study: str, running: bool, slicer_can_run: bool) -> str:
     if not slicer_can_run:
         return _("Running a study in the background needs Slicer 5.12 or newer")
     if not study:
-        return _("Choose a study file")
+        return _("Open a study file first; a cohort or a scene cannot be run")
     if not Path(study).is_file():
         return _("There is no such file: {path}").format(path=study)
     return ""
 
 
-def step_text(step: Step) -> str:
-    """One line on how far the run is."""
+def earlier(report: str) -> str:
+    """What is known of runs before this session."""
+    if not report:
+        return _("Not run yet.")
+    return _("An earlier run left its cohort in {folder}").format(folder=Path(report).parents[1])
+
+
+def step_text(step: Step, left_s: float | None = None) -> str:
+    """One line on how far the run is, and how much longer it takes."""
     if step.total == 0:
         return _("{stage}: {done} so far {item}").format(
             stage=step.stage, done=step.done, item=step.item
         )
-    return _("{stage}: {done} of {total} {item}").format(
+    text = _("{stage}: {done} of {total} {item}").format(
         stage=step.stage, done=step.done, total=step.total, item=step.item
     )
+    return text if left_s is None else f"{text}, {_left(left_s)}"
 
 
 def outcome_text(outcome: Finished) -> str:
@@ -45,6 +53,14 @@ def outcome_text(outcome: Finished) -> str:
     if outcome.exit == 2:
         return _("Not run: the study file is wrong, see the log.")
     if outcome.exit == 130:
-        return _("Cancelled.")
+        return _("Cancelled; run again to go on.")
     # Also 1 without a cohort: so ends a Python that was stopped by an error.
     return _("The run failed with exit status {status}, see the log.").format(status=outcome.exit)
+
+
+def _left(seconds: float) -> str:
+    if seconds < 60:
+        return _("{seconds:.0f} s left").format(seconds=seconds)
+    if seconds < 3600:
+        return _("{minutes:.0f} min left").format(minutes=seconds / 60)
+    return _("{hours:.1f} h left").format(hours=seconds / 3600)

@@ -1,0 +1,88 @@
+"""What the panel says about how a consensus came about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MedPrepPanel.sentences.agreement import labels
+from MedPrepPanel.sentences.words import counted, share
+
+METHOD = "consensus"
+"""In place of a rater: what the method made."""
+
+
+def ties(raters: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What can become of ties."""
+    rules = [
+        (_("background"), "background"),
+        (_("foreground"), "foreground"),
+        (_("undecided"), "undecided"),
+    ]
+    said = [(_("as {rater}").format(rater=name), f"rater:{rater}") for name, rater in raters]
+    return rules + said
+
+
+def consensus(desk: Any) -> str:
+    """How the present consensus came about."""
+    if desk is None or not decided(desk):
+        return ""
+    parts = []
+    if desk.start is not None:
+        record = desk.start.record
+        who = ", ".join(desk.name_of(rater) for rater in record.raters)
+        parts.append(_("{method} of {who}").format(method=record.method, who=who))
+        if record.tied_voxels:
+            parts.append(
+                _("{count} tied voxels went to {rule}").format(
+                    count=record.tied_voxels, rule=record.tie_rule
+                )
+            )
+        parts += _performance(desk, record)
+    if desk.accepted:
+        taken = len(desk.accepted)
+        parts.append(counted(taken, _("one place taken"), _("{count} places taken")))
+    boxes = len(desk.drawn_boxes())
+    if boxes:
+        parts.append(counted(boxes, _("one box"), _("{count} boxes")))
+    if desk.slices is not None:
+        ranges = len(desk.slices)
+        parts.append(counted(ranges, _("one range of slices"), _("{count} ranges of slices")))
+    return "; ".join(parts) + "."
+
+
+def _performance(desk: Any, record: Any) -> list[str]:
+    """Sensitivity and specificity of each rater on the label with the least agreement."""
+    if not record.performance:
+        return []
+    label = labels(desk.analysis)[0][1]
+    found = []
+    for row in record.performance:
+        if row.label == label:
+            numbers = _("{rater}: sensitivity {p}, specificity {q}").format(
+                rater=desk.name_of(row.rater), p=share(row.sensitivity), q=share(row.specificity)
+            )
+            found.append(numbers)
+    return [f"{label}: " + ", ".join(found)] if found else []
+
+
+def no_accepting(desk: Any, place: Any, source: Any) -> str:
+    """Why nobody's drawing can be taken; empty when one can."""
+    if desk is None or not decided(desk):
+        return _("Make a consensus first")
+    if place is None:
+        return _("Go to a place where raters differ first")
+    if source == METHOD:
+        return "" if place.difference is not None else _("Choose a rater")
+    if source not in (*place.raters_for, *place.raters_against):
+        return _("{rater} did not look for {label}").format(
+            rater=desk.name_of(source), label=place.label
+        )
+    return ""
+
+
+def decided(desk: Any) -> bool:
+    """True when there is a consensus of any kind."""
+    return desk.has_mask or desk.slices is not None or bool(desk.drawn_boxes())
