@@ -1,6 +1,7 @@
 """The MedPrep module of 3D Slicer: the classes Slicer looks for, and nothing else."""
 
 import pathlib
+from typing import Annotated
 
 import slicer
 import vtk
@@ -10,7 +11,7 @@ from MedPrepPanel.panel import Panel
 from MedPrepPanel.requirements import RequirementsError, install
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -81,9 +82,9 @@ class MedPrepParameterNode:
     """
 
     study: str
-    threshold: float = 0.0
-    tolerance: float = 0.0
-    workers: int = 0
+    threshold: Annotated[float, WithinRange(0, 1)] = 0.0
+    tolerance: Annotated[float, WithinRange(0, 50)] = 0.0
+    workers: Annotated[int, WithinRange(0, 256)] = 0
     blinded: bool = False
     keys: bool = True
     prefetch: bool = True
@@ -114,7 +115,6 @@ class MedPrepWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.StartSaveEvent, self.onSceneStartSave)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -129,7 +129,8 @@ class MedPrepWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self):
-        """Leave keys and parameters to others while another module is open; the case stays."""
+        """Save, and leave keys and parameters to others; the case stays open."""
+        self.panel.keep()
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event):
@@ -141,10 +142,6 @@ class MedPrepWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Take the parameters of the new scene, if the panel is visible."""
         if self.parent.isEntered:
             self.initializeParameterNode()
-
-    def onSceneStartSave(self, caller, event):
-        """What a scene file holds is in the review, too."""
-        self.panel.keep()
 
     def initializeParameterNode(self):
         """Make sure that there is a parameter node and that it is observed."""

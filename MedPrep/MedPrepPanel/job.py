@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,7 +100,7 @@ class StudyJob:
         self.cancel_file.unlink(missing_ok=True)
         said = self._said or Finished(status)
         # The process has the last word: it may have died after it announced a success.
-        self._tell(Finished(status, said.cohort, said.report))
+        self._tell(dataclasses.replace(said, exit=status))
 
     def _tell(self, event: Event) -> None:
         if self._listener is not None:

@@ -69,7 +69,9 @@ class Panel:
     @property
     def path(self) -> str:
         """The study file or cohort folder that is chosen."""
-        return str(self.ui.pathLineEdit.text).strip()
+        # A parameter node tells its observers in no certain order; the line may be behind.
+        chosen = self.options.study if self.options else self.ui.pathLineEdit.text
+        return str(chosen).strip()
 
     @property
     def opening(self) -> str:
@@ -123,11 +125,12 @@ class Panel:
     # --- life ---------------------------------------------------------------------------------
 
     def scene_closing(self) -> None:
-        """Save the open case before its nodes are gone."""
+        """Save the open case before its nodes are gone, and have no cases any more."""
         self.opener.forget()
         self.keep()
         if self.session is not None:
             self.session.drop_case()
+            self.session.close_book()
         self.show_all()
 
     def stop(self) -> None:

@@ -23,11 +23,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is over: exit status, and where cohort and report are (empty: there is none)."""
+    """The run is over: exit status, and where cohort and report are (empty: there is none).
+
+    ``included`` and ``excluded``: how many cases the cohort has, and how many were left out.
+    """
 
     exit: int
     cohort: str = ""
     report: str = ""
+    included: int = 0
+    excluded: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,13 @@ def parse_line(line: str) -> Event:
     if not isinstance(record, dict):
         return Remark(line)
     if record.get("finished") is True and _whole(record.get("exit")):
-        return Finished(record["exit"], _text(record, "cohort"), _text(record, "report"))
+        return Finished(
+            record["exit"],
+            _text(record, "cohort"),
+            _text(record, "report"),
+            _number(record, "included"),
+            _number(record, "excluded"),
+        )
     if "stage" in record and _whole(record.get("done")) and _whole(record.get("total")):
         return Step(_text(record, "stage"), record["done"], record["total"], _text(record, "item"))
     return Remark(line)
@@ -57,6 +68,11 @@ def parse_line(line: str) -> Event:
 
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(record: dict[str, object], key: str) -> int:
+    value = record.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _text(record: dict[str, object], key: str) -> str:

@@ -143,10 +143,8 @@ def decided(panel: Any) -> str:
 
 def _edit(panel: Any) -> str:
     return decided(panel) + _lines(
+        "desk.choose_for_editing()",
         'slicer.util.selectModule("SegmentEditor")',
-        "editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor",
-        "editor.setSegmentationNode(desk.nodes.consensus)",
-        "editor.setSourceVolumeNode(desk.nodes.volume)",
     )
 
 

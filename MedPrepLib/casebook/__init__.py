@@ -8,7 +8,7 @@ panel, batch scripts and notebooks use the same.
 
 from MedPrepLib.casebook.analysis import CaseAnalysis
 from MedPrepLib.casebook.books import Casebook, open_book
-from MedPrepLib.casebook.entries import CaseEntry, matching, with_reviews
+from MedPrepLib.casebook.entries import CaseEntry, matching, with_low, with_reviews
 from MedPrepLib.casebook.metrics import METRICS, Metric, cell_text, matrix, metrics_of, raters_of
 from MedPrepLib.casebook.opened import NotShownError, OpenCase
 from MedPrepLib.casebook.places import Place
@@ -28,5 +28,6 @@ __all__ = [
     "metrics_of",
     "open_book",
     "raters_of",
+    "with_low",
     "with_reviews",
 ]

@@ -52,6 +52,12 @@ def with_result(entry: CaseEntry, result: CaseResult | None) -> CaseEntry:
     )
 
 
+def with_low(entry: CaseEntry, lowest: float | None, codes: Iterable[str]) -> CaseEntry:
+    """The entry with what is seen of its masks once it is open; ``codes`` ask for a look."""
+    flags = tuple(sorted({*entry.flags, *codes}))
+    return msgspec.structs.replace(entry, lowest_dice=lowest, flags=flags)
+
+
 def with_reviews(entry: CaseEntry, reviews: Mapping[str, Review]) -> CaseEntry:
     """The entry with what reviewers decided."""
     who = tuple(f"{name}: {review.verdict or 'begun'}" for name, review in sorted(reviews.items()))

@@ -32,6 +32,8 @@ from MedPrepLib.mrml.volumes import add_volume, show_as_heat, show_between
 from MedPrepLib.reading import align_parts
 from MedPrepLib.segmentation import Segmentation
 
+OF_CASE = "MedPrep.Case"
+"""Attribute of every node that was made here."""
 PERCENT = 100
 """What the largest disagreement is in a map of them; a map of bytes takes a quarter of the memory
 of one of floats."""
@@ -72,12 +74,12 @@ class CaseNodes:
         """
         shown = names or {}
         with _quietly(scene):
+            _hide_left(scene)
             volume = add_volume(scene, case.image, case.name)
             show_between(volume, *case.display_range)
             nodes = cls(scene, case, volume, {})
-            nodes.own.append(volume)
             nodes.item = hierarchy.case_item(scene, case.patient or "patient", case.name)
-            hierarchy.put_below(scene, volume, nodes.item)
+            nodes._own(volume)
             for rater in case.raters:
                 nodes._add_rater(rater, shown.get(rater, rater), colors[rater])
         views.align_to(scene, volume)
@@ -266,6 +268,7 @@ class CaseNodes:
 
     def _own(self, node: Any) -> Any:
         self.own.append(node)
+        node.SetAttribute(OF_CASE, self.case.name)
         if self.item:
             hierarchy.put_below(self.scene, node, self.item)
         return node
@@ -306,6 +309,15 @@ def _show_segments(node: Any, label: str | None, *, visible: bool) -> None:
     for id_ in node.GetSegmentation().GetSegmentIDs():
         display.SetSegmentVisibility(id_, label is None or id_ in wanted)
     display.EndModify(changing)
+
+
+def _hide_left(scene: Any) -> None:
+    """Hide what a scene file holds of cases that were open when it was saved."""
+    nodes = scene.GetNodesByClass("vtkMRMLDisplayableNode")
+    for number in range(nodes.GetNumberOfItems()):
+        node = nodes.GetItemAsObject(number)
+        if node.GetAttribute(OF_CASE):
+            node.SetDisplayVisibility(False)
 
 
 def _set_visible(scene: Any, node: Any, *, visible: bool) -> None:

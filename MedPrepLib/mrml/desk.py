@@ -23,6 +23,7 @@ from MedPrepLib.labels import Color
 from MedPrepLib.mrml import views
 from MedPrepLib.mrml.accepting import accept
 from MedPrepLib.mrml.casenodes import CaseNodes
+from MedPrepLib.mrml.editor import choose_for_editing
 from MedPrepLib.report.styles import RATER_COLORS, rater_styles
 from MedPrepLib.results import ConsensusRecord, SliceRange
 from MedPrepLib.review import Accepted
@@ -143,6 +144,10 @@ class Desk:
     def put_boxes(self, boxes: Sequence[WorldBox]) -> None:
         """Let these be the decided boxes; their faces can be dragged in the views."""
         self.nodes.set_boxes(CONSENSUS, boxes, WHITE, editable=True)
+
+    def choose_for_editing(self) -> None:
+        """Let Slicer's Segment Editor show the consensus on the image when it is opened."""
+        choose_for_editing(self.nodes.scene, self.nodes.consensus, self.nodes.volume)
 
     @property
     def is_unchanged(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from MedPrepLib.casebook import Casebook, CaseEntry, OpenCase, open_book, with_reviews
+from MedPrepLib.casebook import Casebook, CaseEntry, OpenCase, open_book, with_low, with_reviews
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.errors import RunError
 from MedPrepLib.mrml.desk import Desk
@@ -108,6 +108,7 @@ class Session:
             self.desk = Desk.lay_out(self.scene, case, settings, blinded=blinded)
         self.problems = () if self.stale else take_up(self.desk, self.review, book.store)
         self._kept = self.desk.fingerprint(self.review.fixes)
+        self._update_entry(case.name)
         return self.desk
 
     def close_case(self) -> None:
@@ -234,7 +235,11 @@ class Session:
         return versions[-1] if versions else Review(name, reviewer)
 
     def _update_entry(self, name: str) -> None:
+        """Let the list say what is known of the open case by now."""
         reviews, _ = self._book().store.latest(name)
+        analysis = self._desk().analysis
+        lowest, codes = analysis.agreement.lowest, {finding.code for finding in analysis.low}
         self.entries = tuple(
-            with_reviews(entry, reviews) if entry.name == name else entry for entry in self.entries
+            with_reviews(with_low(entry, lowest, codes), reviews) if entry.name == name else entry
+            for entry in self.entries
         )

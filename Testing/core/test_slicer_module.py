@@ -99,16 +99,25 @@ def _widgets() -> dict[str, str]:
     return {w.get("name"): w.get("class") for w in ElementTree.parse(UI).iter("widget")}
 
 
-def test_the_script_uses_only_widgets_that_the_form_has():
-    used = set(re.findall(r"\bui\.(\w+)", SCRIPT.read_text("utf-8")))
+def _sources() -> str:
+    return "\n".join(path.read_text("utf-8") for path in MODULE.rglob("*.py"))
+
+
+def test_the_module_uses_only_widgets_that_the_form_has():
+    used = set(
+        re.findall(r"\bui\.(\w+(?:Button|ComboBox|Label|Edit|Table|List|SpinBox))", _sources())
+    )
     assert used - set(_widgets()) == set()
 
 
 def test_no_button_of_the_form_is_dead():
-    script = SCRIPT.read_text("utf-8")
-    buttons = [name for name, kind in _widgets().items() if kind in {"QPushButton", "QToolButton"}]
-    assert buttons != []
-    assert [b for b in buttons if f'self.ui.{b}.connect("clicked(bool)"' not in script] == []
+    sources = _sources()
+    menus = {"openButton"}  # opens a menu; its actions are connected
+    buttons = {name for name, kind in _widgets().items() if kind in {"QPushButton", "QToolButton"}}
+    connected = set(
+        re.findall(r"\bui\.(\w+)\.connect\(\s*\"(?:clicked|toggled)\(bool\)\"", sources)
+    )
+    assert buttons - menus - connected == set()
 
 
 def test_the_form_declares_every_widget_class_that_is_not_qt_s_own():
@@ -206,7 +215,7 @@ def _library(folder: Path, body: str) -> Path:
 
 def _run(panel, tmp_path, body):
     heard = []
-    job = panel("job").StudyJob(_execute, heard.append)
+    job = panel("job").StudyJob(_execute, heard.append, tmp_path / "temporary")
     job.start(tmp_path / "study.toml", _library(tmp_path, body))
     assert not job.running
     return heard
@@ -214,19 +223,50 @@ def _run(panel, tmp_path, body):
 
 def test_a_job_runs_the_study_and_tells_every_step(panel, tmp_path):
     body = (
-        "assert sys.argv[1:] == ['run', sys.argv[2], '--progress', 'json']\n"
+        "assert sys.argv[1:] == ['run', sys.argv[2], '--progress', 'json', *sys.argv[5:]]\n"
         "assert sys.argv[2].endswith('study.toml')\n"
+        "assert sys.argv[5] == '--cancel-file' and not os.path.exists(sys.argv[6])\n"
+        "assert len(sys.argv) == 7\n"
         "print(json.dumps({'stage': 'scan', 'done': 1, 'total': 2, 'item': 'a'}), flush=True)\n"
         "print('a remark', file=sys.stderr, flush=True)\n"
-        "print(json.dumps({'finished': True, 'exit': 1, 'cohort': 'c', 'report': 'r'}))\n"
+        "print(json.dumps({'finished': True, 'exit': 1, 'cohort': 'c', 'report': 'r',\n"
+        "                  'included': 3, 'excluded': 2}))\n"
         "sys.exit(1)"
     )
     progress = panel("progress")
     assert _run(panel, tmp_path, body) == [
         progress.Step("scan", 1, 2, "a"),
         progress.Remark("a remark"),
-        progress.Finished(1, "c", "r"),
+        progress.Finished(1, "c", "r", 3, 2),
     ]
+
+
+def test_a_job_hands_on_how_many_processes_are_wanted(panel, tmp_path):
+    heard = []
+    job = panel("job").StudyJob(_execute, heard.append, tmp_path)
+    body = "print(' '.join(sys.argv[7:]))"
+    job.start(tmp_path / "study.toml", _library(tmp_path, body), workers=3)
+    assert heard[0].text == "--workers 3"
+
+
+def test_a_job_is_asked_to_stop_by_a_file_that_is_gone_afterwards(panel, tmp_path):
+    heard = []
+
+    def listen(event):
+        heard.append(event)
+        job.cancel()
+
+    job = panel("job").StudyJob(_execute, listen, tmp_path)
+    body = (
+        "import time\nprint('begun', flush=True)\n"
+        "while not os.path.exists(sys.argv[6]):\n    time.sleep(0.01)\n"
+        "sys.exit(130)"
+    )
+    job.start(tmp_path / "study.toml", _library(tmp_path, body))
+    assert heard[-1] == panel("progress").Finished(130)
+    assert not job.cancel_file.exists()
+    job.cancel()
+    assert not job.cancel_file.exists(), "nothing runs that could be asked"
 
 
 def test_a_child_that_dies_without_a_word_is_a_failed_run(panel, tmp_path):
@@ -246,13 +286,14 @@ def test_the_environment_is_as_before_once_the_child_has_started(panel, tmp_path
     assert heard[0].text == os.pathsep.join([str(tmp_path), str(tmp_path / "mine")])
     assert os.environ["PYTHONPATH"] == str(tmp_path / "mine")
     monkeypatch.delenv("PYTHONPATH")
-    panel("job").StudyJob(_execute, heard.append).start(tmp_path / "study.toml", tmp_path)
+    job = panel("job").StudyJob(_execute, heard.append, tmp_path)
+    job.start(tmp_path / "study.toml", tmp_path)
     assert "PYTHONPATH" not in os.environ
 
 
 def test_a_closed_panel_hears_nothing_more(panel, tmp_path):
     heard = []
-    job = panel("job").StudyJob(_execute, heard.append)
+    job = panel("job").StudyJob(_execute, heard.append, tmp_path)
     job.detach()
     job.start(tmp_path / "study.toml", _library(tmp_path, "print('hello')"))
     assert heard == []
@@ -263,14 +304,14 @@ def test_a_job_that_could_not_start_can_be_started_again(panel, tmp_path):
     def broken(*_, **__):
         raise RuntimeError("PythonSlicer executable not found")
 
-    job = panel("job").StudyJob(broken, lambda _: None)
+    job = panel("job").StudyJob(broken, lambda _: None, tmp_path)
     with pytest.raises(RuntimeError, match="PythonSlicer"):
         job.start(tmp_path / "study.toml", tmp_path)
     assert not job.running
 
 
 def test_a_slicer_without_background_execution_is_noticed_before_the_run(panel, tmp_path):
-    job = panel("job").StudyJob(None, lambda _: None)
+    job = panel("job").StudyJob(None, lambda _: None, tmp_path)
     assert not job.available
     with pytest.raises(RuntimeError, match="background"):
         job.start(tmp_path / "study.toml", tmp_path)
@@ -328,13 +369,13 @@ def sentences(panel, monkeypatch):
     i18n = types.ModuleType("slicer.i18n")
     i18n.tr = lambda text: text
     monkeypatch.setitem(sys.modules, "slicer.i18n", i18n)
-    return panel("sentences")
+    return panel("sentences.export")
 
 
 def test_a_run_button_that_cannot_work_says_why(sentences, tmp_path):
     path = tmp_path / "study.toml"
     study = str(path)
-    assert sentences.obstacle("", False, True) == "Choose a study file"
+    assert sentences.obstacle("", False, True).startswith("Open a study file first")
     assert study in sentences.obstacle(study, False, True)
     path.write_text("")
     assert sentences.obstacle(study, False, True) == ""
@@ -346,6 +387,22 @@ def test_a_total_that_is_not_known_yet_is_not_called_zero(sentences, panel):
     step = panel("progress").Step
     assert sentences.step_text(step("scan", 7, 0, "a")) == "scan: 7 so far a"
     assert sentences.step_text(step("scan", 7, 9, "a")) == "scan: 7 of 9 a"
+    assert sentences.step_text(step("scan", 7, 9, "a"), 130.0) == "scan: 7 of 9 a, 2 min left"
+
+
+def test_how_much_longer_a_stage_takes_is_told_once_it_can_be_known(panel):
+    progress, now = panel("progress"), [0.0]
+    pace = progress.Pace(lambda: now[0])
+
+    def left(stage, done, total, at):
+        now[0] = at
+        return pace.left_s(progress.Step(stage, done, total))
+
+    assert left("pack", 40, 100, 0.0) is None, "done by an earlier run, at once"
+    assert left("pack", 41, 100, 30.0) is None, "one item says little"
+    assert left("pack", 50, 100, 100.0) == pytest.approx(500.0)
+    assert left("verify", 10, 20, 101.0) is None, "another stage has another pace"
+    assert left("verify", 0, 0, 200.0) is None
 
 
 def test_every_end_of_a_run_is_a_sentence_of_its_own(sentences, panel):
@@ -365,6 +422,11 @@ def test_a_traceback_is_not_taken_for_a_finished_run_with_findings(sentences, pa
 
 
 # --- with the real library ------------------------------------------------------------------
+
+
+def _run_for_real(panel, study: Path, heard: list) -> None:
+    job = panel("job").StudyJob(_execute_with_requirements, heard.append, study.parent)
+    job.start(study, ROOT)
 
 
 def _tiny_study(folder: Path) -> Path:
@@ -395,7 +457,7 @@ def test_the_panel_understands_what_the_real_command_prints(panel, tmp_path):
     study = _tiny_study(tmp_path)
     heard = []
 
-    panel("job").StudyJob(_execute_with_requirements, heard.append).start(study, ROOT)
+    _run_for_real(panel, study, heard)
     progress = panel("progress")
     steps = [event for event in heard if isinstance(event, progress.Step)]
     *_, last = heard
@@ -413,7 +475,7 @@ def test_a_wrong_study_file_ends_with_two_and_its_faults_in_the_log(panel, tmp_p
     study.write_text('name = "x"\nunknown = 1\n')
     heard = []
 
-    panel("job").StudyJob(_execute_with_requirements, heard.append).start(study, ROOT)
+    _run_for_real(panel, study, heard)
     progress = panel("progress")
     assert heard[-1] == progress.Finished(2)
     assert any("unknown" in event.text for event in heard[:-1])

@@ -66,7 +66,6 @@ def panel(harness: type[Panel]) -> Iterator[Panel]:
 def user(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     """Somebody called eva in front of the open module, with a site key of their own."""
     import qt
-
     from panel.user import User
 
     monkeypatch.setenv("MEDPREP_KEY_FILE", str(tmp_path / "site.key"))

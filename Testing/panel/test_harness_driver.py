@@ -268,29 +268,3 @@ def test_letters_are_drawn_and_not_boxes(panel, tmp_path):
     assert qt.QFontMetrics(qt.QFont()).horizontalAdvance("W") > 2 * qt.QFontMetrics(
         qt.QFont()
     ).horizontalAdvance("i")
-
-
-# --- the present module ---------------------------------------------------------------------
-
-
-def test_the_present_module_opens_and_reacts_to_a_study(panel, tmp_path):
-    medprep = panel.open_module(MEDPREP)
-    assert medprep.ui.runButton.visible
-    assert not medprep.ui.runButton.enabled
-    study = tmp_path / "study.toml"
-    panel.type_text(medprep.ui.studyLineEdit, str(study))
-    assert str(study) in medprep.ui.runButton.toolTip
-    study.write_text("")
-    panel.type_text(medprep.ui.studyLineEdit, str(study))
-    assert medprep.ui.runButton.enabled
-    assert medprep.logic.getParameterNode().study == str(study)
-    panel.close_scene()
-    assert medprep.ui.studyLineEdit.text == ""
-    assert panel.grab(medprep, tmp_path / "medprep.png").width() == 460
-
-
-def test_the_present_module_passes_its_own_tests(panel):
-    import slicer
-
-    panel.open_module(MEDPREP)
-    slicer.selfTests["MedPrep"](msec=0)

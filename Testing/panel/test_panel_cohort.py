@@ -24,7 +24,7 @@ def study(tmp_path):
 
 
 def test_at_first_the_panel_says_what_to_do(user):
-    assert user.ui.caseLabel.text == "No case is open."
+    assert user.ui.caseLabel.text == "Open a study, a cohort, or what is in the scene."
     assert user.why_not("nextButton") == "Open a study or a cohort first"
     assert user.why_not("approveButton") == "Open a case first"
     assert user.why_not("makeConsensusButton") == "Open a case with readings first"
@@ -210,7 +210,7 @@ def test_a_case_that_cannot_be_shown_says_why_and_the_next_one_opens(user, study
     user.open_case("p1")
     user.click("nextButton")
     assert "cannot be shown" in user.told
-    assert user.ui.caseLabel.text == "No case is open."
+    assert user.ui.caseLabel.text == "Click a case to open it."
     assert user.nodes("vtkMRMLSegmentationNode") == []
     user.open_case("p3")
     assert user.told == ""

@@ -46,8 +46,7 @@ class AlignmentSection(Section):
         self.ui.alignmentLabel.text = sentences.alignment(desk.case if desk else None, elsewhere)
         table = self.ui.alignmentTable
         table.visible = bool(elsewhere)
-        if elsewhere != self._listed():
-            self._fill(elsewhere)
+        self._fill(elsewhere)
         table.resizeRowsToContents()
         fit_height(table, 150)
         for button in (self.ui.fixButton, self.ui.asDrawnButton):
@@ -89,13 +88,9 @@ class AlignmentSection(Section):
             return []
         return [r for r, v in sorted(desk.case.verdicts.items()) if v.verdict not in FINE]
 
-    def _listed(self) -> list[str]:
-        table = self.ui.alignmentTable
-        return [table.item(row, 0).data(qt.Qt.UserRole) for row in range(table.rowCount)]
-
     def _fill(self, raters: list[str]) -> None:
         desk, table = self.panel.desk, self.ui.alignmentTable
-        table.clearContents()
+        chosen = self.rater
         table.setRowCount(len(raters))
         for row, rater in enumerate(raters):
             verdict = desk.case.verdicts[rater] if desk else None
@@ -103,7 +98,7 @@ class AlignmentSection(Section):
             sentence = sentences.verdict(verdict, rater in (desk.case.fixes if desk else ()))
             table.setItem(row, 1, cell(sentence, sentence, data=rater))
         if raters:
-            table.selectRow(0)
+            table.selectRow(raters.index(chosen) if chosen in raters else 0)
 
     def _no_fix(self) -> str:
         desk, rater = self.panel.desk, self.rater

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MedPrepPanel.sections.section import Section
-from MedPrepPanel.sections.widgets import cell, fill_combo, usable
+from MedPrepPanel.sections.widgets import cell, fill_combo, fit_height, usable
 from MedPrepPanel.sentences import cohort as sentences
 
 TITLE, STATE, RATERS, LOWEST, FLAGS = range(5)
@@ -79,7 +79,11 @@ class CohortSection(Section):
         current = self.panel.opening or (desk.case.name if desk else "")
         self._choose(current)
         entry = next((e for e in entries if e.name == current), None)
-        self.ui.caseLabel.text = sentences.current_case(entry, opening=bool(self.panel.opening))
+        if entry is None:
+            text = sentences.no_case(self.panel.path, listed=bool(entries))
+        else:
+            text = sentences.current_case(entry, opening=bool(self.panel.opening))
+        self.ui.caseLabel.text = text
         usable(self.ui.nextButton, _("The next case (Ctrl+N)"), self._no_step(1))
         usable(self.ui.previousButton, _("The case before (Ctrl+P)"), self._no_step(-1))
         done = sum(entry.state in ("approved", "flagged") for entry in entries)
@@ -103,6 +107,7 @@ class CohortSection(Section):
             for column, item in enumerate(_cells(entry)):
                 table.setItem(row, column, item)
         table.setSortingEnabled(True)
+        fit_height(table, 200)
         table.setColumnWidth(TITLE, min(max(table.sizeHintForColumn(TITLE), 60), WIDEST_TITLE))
 
     def _matching(self) -> tuple[Any, ...]:
@@ -170,7 +175,7 @@ class CohortSection(Section):
 
     def on_path(self) -> None:
         """Open what was typed."""
-        path = self.ui.pathLineEdit.text.strip()
+        path = self.panel.path
         if path:
             self.panel.open_path(path)
 
@@ -187,7 +192,7 @@ class CohortSection(Section):
     def on_cohort(self, checked: bool = False) -> None:
         """Look for a cohort folder."""
         path = qt.QFileDialog.getExistingDirectory(
-            slicer.util.mainWindow(), _("Choose a cohort folder"), self.ui.pathLineEdit.text
+            slicer.util.mainWindow(), _("Choose a cohort folder"), self.panel.path
         )
         self._open(path)
 

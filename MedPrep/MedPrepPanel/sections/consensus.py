@@ -89,11 +89,8 @@ class ConsensusSection(Section):
         desk = self.panel.desk
         if desk is None or not desk.has_mask:
             return
-        node, volume = desk.nodes.consensus, desk.nodes.volume
+        desk.choose_for_editing()
         slicer.util.selectModule("SegmentEditor")
-        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
-        editor.setSegmentationNode(node)
-        editor.setSourceVolumeNode(volume)
 
     def on_source(self, _index: int = 0) -> None:
         """Somebody else's drawing may be taken."""

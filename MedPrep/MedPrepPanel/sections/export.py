@@ -35,7 +35,7 @@ class ExportSection(Section):
     @property
     def study(self) -> str:
         """The study file that would be run; empty when none is open."""
-        text = str(self.ui.pathLineEdit.text).strip()
+        text = self.panel.path
         path = Path(text)
         if text and path.is_dir() and (path / "study.toml").is_file():
             return str(path / "study.toml")
@@ -46,7 +46,7 @@ class ExportSection(Section):
         """The report that can be opened: of the last run, else the one that lies beside."""
         if self.outcome is not None and self.outcome.report:
             return self.outcome.report
-        here = Path(str(self.ui.pathLineEdit.text).strip())
+        here = Path(self.panel.path)
         for cohort in (here, here / "cohort", here.parent / "cohort"):
             if (cohort / "manifest.json").is_file() and (cohort / "report/index.html").is_file():
                 return str(cohort / "report/index.html")

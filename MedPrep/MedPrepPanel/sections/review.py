@@ -117,17 +117,20 @@ class ReviewSection(Section):
     def on_slices(self, _item: Any = None) -> None:
         """A range of slices was changed."""
         desk = self.panel.desk
-        if self._showing or desk is None:
+        if self._showing or desk is None or desk.slices is None:
             return
         from MedPrepLib.results import SliceRange
 
         rows = []
         for row in range(self.ui.slicesTable.rowCount):
-            label, first, last = (
-                self.ui.slicesTable.item(row, column).text().strip() for column in range(3)
-            )
-            if not label or not (first or last):  # a row taken away, or not written yet
+            texts = [self.ui.slicesTable.item(row, column).text().strip() for column in range(3)]
+            label, first, last = texts
+            if not label and row < len(desk.slices):  # taken away
                 continue
+            if not any(texts):
+                continue
+            if not all(texts):  # not written yet
+                return
             problem = sentences.bad_slices(desk.case, label, first, last)
             if problem:
                 self.panel.messages.problem(problem)

@@ -56,18 +56,20 @@ def searching(found: int) -> str:
     return _("Searching: {found} cases so far").format(found=found) if found else _("Searching")
 
 
-def book_opened(title: str, cases: int) -> str:
-    """A study or cohort is open."""
-    return _("{title}: {cases} cases").format(title=title, cases=cases)
-
-
 def current_case(entry: Any, *, opening: bool) -> str:
     """Which case is open."""
-    if entry is None:
-        return _("No case is open.")
     if opening:
         return _("Reading {title}...").format(title=entry.title)
     return ", ".join(part for part in (entry.title, entry.center, entry.modality) if part)
+
+
+def no_case(path: str, *, listed: bool) -> str:
+    """What to do while no case is open."""
+    if listed:
+        return _("Click a case to open it.")
+    if path:
+        return _("Press Enter in the line above to list the cases.")
+    return _("Open a study, a cohort, or what is in the scene.")
 
 
 def no_comparison(volume: Any, segmentations: int) -> str:

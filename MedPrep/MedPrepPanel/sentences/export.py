@@ -44,12 +44,12 @@ def step_text(step: Step, left_s: float | None = None) -> str:
 def outcome_text(outcome: Finished) -> str:
     """One sentence on how the run ended (exit statuses of ``medprep run``)."""
     if outcome.exit in (0, 1) and outcome.cohort:
-        text = (
-            _("Finished: nothing needs attention.")
-            if outcome.exit == 0
-            else _("Finished: some cases need attention, see the report.")
+        text = _("Finished: the cohort {folder} holds {included} of {total} cases.").format(
+            folder=outcome.cohort,
+            included=outcome.included,
+            total=outcome.included + outcome.excluded,
         )
-        return text + " " + _("The cohort is in {folder}").format(folder=outcome.cohort)
+        return text if outcome.exit == 0 else text + " " + _("The report says what needs a look.")
     if outcome.exit == 2:
         return _("Not run: the study file is wrong, see the log.")
     if outcome.exit == 130:

@@ -50,6 +50,6 @@ def bad_slices(case: Any, label: str, first: str, last: str) -> str:
     whole = first.isdecimal() and last.isdecimal()
     if not whole or not int(first) <= int(last) < slices:
         return _("{label}: {first} to {last} is no range of slices from 0 to {end}").format(
-            label=label, first=first or NONE, last=last or NONE, end=slices - 1
+            label=label, first=first, last=last, end=slices - 1
         )
     return ""
