@@ -53,15 +53,16 @@ def test_staple_says_how_each_rater_performed(opened):
     assert "specificity 1.00" in text
 
 
-def test_ties_go_where_the_user_says(opened, study):
+def test_ties_go_where_the_user_says(user, study):
     (study.parent / "raw/north/p2/c1/masks/eva.nii.gz").unlink()
-    opened.open_case("p2")
-    opened.choose("tiesComboBox", "undecided")
-    opened.click("makeConsensusButton")
-    assert "tied voxels went to undecided" in opened.ui.consensusLabel.text
-    opened.choose("tiesComboBox", "as ben")
-    opened.click("makeConsensusButton")
-    assert "tied voxels went to rater:ben" in opened.ui.consensusLabel.text
+    user.open(study)
+    user.open_case("p2")
+    user.choose("tiesComboBox", "undecided")
+    user.click("makeConsensusButton")
+    assert "tied voxels went to undecided" in user.ui.consensusLabel.text
+    user.choose("tiesComboBox", "as ben")
+    user.click("makeConsensusButton")
+    assert "tied voxels went to rater:ben" in user.ui.consensusLabel.text
 
 
 def test_one_place_is_taken_from_one_rater(opened):

@@ -45,7 +45,7 @@ def test_masks_that_lie_on_the_image_are_one_sentence(opened):
 
 
 def test_a_mask_that_lay_elsewhere_is_named_with_millimeters_and_cause(elsewhere):
-    assert elsewhere.ui.alignmentLabel.text == "1 of 3 masks had a grid of its own:"
+    assert elsewhere.ui.alignmentLabel.text == "1 of 3 masks had a grid of their own:"
     table = elsewhere.ui.alignmentTable
     assert table.item(0, 0).text() == "ben"
     assert "3.2 mm" in table.item(0, 1).text()

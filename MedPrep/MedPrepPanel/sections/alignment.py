@@ -58,7 +58,8 @@ class AlignmentSection(Section):
         desk, rater = self.panel.desk, self.rater
         fixed = desk is not None and rater in desk.case.fixes
         self.ui.fixButton.text = _("Use its header again") if fixed else _("Shift into place")
-        usable(self.ui.fixButton, sentences.fix_tip(fixed), self._no_fix())
+        obstacle = sentences.no_fix(desk.case if desk else None, rater)
+        usable(self.ui.fixButton, sentences.fix_tip(fixed), obstacle)
         none = "" if rater else _("Choose a mask in the table")
         usable(self.ui.asDrawnButton, _("Show where the mask lay by its header"), none)
 
@@ -99,12 +100,3 @@ class AlignmentSection(Section):
             table.setItem(row, 1, cell(sentence, sentence, data=rater))
         if raters:
             table.selectRow(raters.index(chosen) if chosen in raters else 0)
-
-    def _no_fix(self) -> str:
-        desk, rater = self.panel.desk, self.rater
-        if desk is None or not rater:
-            return _("Choose a mask in the table")
-        parts = desk.case.as_drawn.get(rater, ())
-        if parts and any(part.geometry.size != desk.case.geometry.size for part in parts):
-            return _("The mask has another number of voxels than the image: it has its own grid")
-        return ""

@@ -7,7 +7,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from MedPrepPanel.sentences.words import dice
+from MedPrepPanel.sentences.words import counted, dice
+
+SAME_DIRECTION = 1e-3
 
 
 def alignment(case: Any, elsewhere: Sequence[str]) -> str:
@@ -16,13 +18,17 @@ def alignment(case: Any, elsewhere: Sequence[str]) -> str:
         return _("Open a case to see whether its masks lie on the image.")
     if not case.verdicts:
         return _("Nobody drew a mask on this image.")
+    masks = len(case.verdicts)
     if not elsewhere:
-        farthest = max(v.displacement_mm for v in case.verdicts.values())
-        return _("Image and {count} masks share one grid, {mm:.3f} mm.").format(
-            count=len(case.verdicts), mm=farthest
+        text = counted(
+            masks, _("Image and mask share one grid"), _("Image and {count} masks share one grid")
         )
-    return _("{count} of {total} masks had a grid of its own:").format(
-        count=len(elsewhere), total=len(case.verdicts)
+        farthest = max(v.displacement_mm for v in case.verdicts.values())
+        return f"{text}, {farthest:.3f} mm."
+    if masks == 1:
+        return _("The mask had a grid of its own:")
+    return _("{count} of {total} masks had a grid of their own:").format(
+        count=len(elsewhere), total=masks
     )
 
 
@@ -39,6 +45,26 @@ def verdict(found: Any, fixed: bool) -> str:
     }
     sentence = found.sentence[:1].upper() + found.sentence[1:]
     return f"{done[found.verdict]} {sentence}"
+
+
+def no_fix(case: Any, rater: str) -> str:
+    """Why a mask cannot be taken to lie on the image; empty when it can."""
+    if case is None or not rater:
+        return _("Choose a mask in the table")
+    if rater in case.fixes:
+        return ""
+    grids = [part.geometry for part in case.as_drawn.get(rater, ())]
+    if any(grid.size != case.geometry.size for grid in grids):
+        return _("The mask has another number of voxels than the image: it has its own grid")
+    turned = any(not is_close(grid.direction, case.geometry.direction) for grid in grids)
+    if case.verdicts[rater].verdict == "move" and turned:
+        return _("The mask is stored flipped; by its header it lies on the image")
+    return ""
+
+
+def is_close(first: Any, second: Any) -> bool:
+    """True for directions that are the same but for rounding."""
+    return max(abs(a - b) for a, b in zip(first, second, strict=True)) < SAME_DIRECTION
 
 
 def fix_tip(fixed: bool) -> str:
