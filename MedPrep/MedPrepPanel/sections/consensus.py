@@ -24,7 +24,6 @@ class ConsensusSection(Section):
         ui.editButton.connect("clicked(bool)", self.on_edit)
         ui.boxButton.connect("clicked(bool)", self.on_box)
         ui.acceptButton.connect("clicked(bool)", self.on_accept)
-        ui.sourceComboBox.connect("currentIndexChanged(int)", self.on_source)
 
     def show(self) -> None:
         """What can be decided now, and how the present consensus came about."""
@@ -32,7 +31,7 @@ class ConsensusSection(Section):
         raters = (desk.case.raters, desk.blinded) if desk is not None else None
         if raters != self._raters:
             self._raters = raters
-            self._fill_choices()
+            self._fill_ties()
         none = "" if desk is not None and desk.case.raters else _("Open a case with readings first")
         usable(
             self.ui.makeConsensusButton,
@@ -51,16 +50,16 @@ class ConsensusSection(Section):
         self.show_accepting()
 
     def show_accepting(self) -> None:
-        """Whether the chosen drawing can be taken at the present place."""
-        desk = self.panel.desk
+        """Whose drawing can be taken at the present place."""
+        desk, combo = self.panel.desk, self.ui.sourceComboBox
         place = self.panel.agreement.chosen_place
-        source = self.ui.sourceComboBox.currentData
+        fill_combo(combo, sentences.sources(desk, place), combo.currentData)
         usable(
             self.ui.acceptButton,
             _("Put what was drawn at this place into the consensus"),
-            sentences.no_accepting(desk, place, source),
+            sentences.no_accepting(desk, place),
         )
-        for widget in (self.ui.acceptLabel, self.ui.sourceComboBox, self.ui.acceptButton):
+        for widget in (self.ui.acceptLabel, combo, self.ui.acceptButton):
             widget.visible = desk is not None and sentences.decided(desk)
 
     def how(self) -> Any:
@@ -78,7 +77,7 @@ class ConsensusSection(Section):
         if desk is None or session is None:
             return
         with self.panel.trying():
-            if desk.has_mask and session.has_changes():
+            if session.has_changes():
                 session.save()
             desk.decide(self.how())
             self._show_nodes(desk)
@@ -91,10 +90,6 @@ class ConsensusSection(Section):
             return
         desk.choose_for_editing()
         slicer.util.selectModule("SegmentEditor")
-
-    def on_source(self, _index: int = 0) -> None:
-        """Somebody else's drawing may be taken."""
-        self.show_accepting()
 
     def on_accept(self, checked: bool = False) -> None:
         """Take the chosen drawing at the present place."""
@@ -121,9 +116,7 @@ class ConsensusSection(Section):
         agreement = self.panel.agreement
         desk.nodes.show(agreement.label or None, agreement.raters_shown)
 
-    def _fill_choices(self) -> None:
+    def _fill_ties(self) -> None:
         desk, ui = self.panel.desk, self.ui
         named = [(desk.name_of(r), r) for r in desk.case.raters] if desk is not None else []
         fill_combo(ui.tiesComboBox, sentences.ties(named), ui.tiesComboBox.currentData)
-        entries = [*named, (_("what the method made"), sentences.METHOD)] if named else []
-        fill_combo(ui.sourceComboBox, entries, ui.sourceComboBox.currentData)

@@ -68,19 +68,20 @@ def _performance(desk: Any, record: Any) -> list[str]:
     return [f"{label}: " + ", ".join(found)] if found else []
 
 
-def no_accepting(desk: Any, place: Any, source: Any) -> str:
+def sources(desk: Any, place: Any) -> list[tuple[str, str]]:
+    """Whose drawing of a place there is: of raters who looked for its label, and the method's."""
+    if desk is None or place is None:
+        return []
+    raters = sorted((*place.raters_for, *place.raters_against))
+    method = [(_("what the method made"), METHOD)] if place.difference is not None else []
+    return [(desk.name_of(rater), rater) for rater in raters] + method
+
+
+def no_accepting(desk: Any, place: Any) -> str:
     """Why nobody's drawing can be taken; empty when one can."""
     if desk is None or not decided(desk):
         return _("Make a consensus first")
-    if place is None:
-        return _("Go to a place where raters differ first")
-    if source == METHOD:
-        return "" if place.difference is not None else _("Choose a rater")
-    if source not in (*place.raters_for, *place.raters_against):
-        return _("{rater} did not look for {label}").format(
-            rater=desk.name_of(source), label=place.label
-        )
-    return ""
+    return "" if place is not None else _("Go to a place where raters differ first")
 
 
 def decided(desk: Any) -> bool:
