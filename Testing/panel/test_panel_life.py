@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from panel.user import TITLE, User
+from panel.user import MEDPREP, TITLE, User
 from scene.case_samples import write_study
 
 SECTIONS = ("cohort", "alignment", "agreement", "consensus", "review", "export", "advanced")
@@ -151,3 +151,19 @@ def test_every_section_has_a_picture(opened, tmp_path):
     whole = opened.panel.grab(opened.handle, folder / "panel.png")
     assert whole.width() == 460
     assert whole.height() >= sum(heights.values())
+
+
+def test_the_batch_script_works_in_a_running_slicer(panel, study, tmp_path, monkeypatch):
+    """Where there is a scene already, it is used, and left as it was."""
+    import runpy
+
+    import slicer
+
+    monkeypatch.setenv("MEDPREP_KEY_FILE", str(tmp_path / "site.key"))
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "mine")
+    script = runpy.run_path(str(MEDPREP.parent / "Scripts" / "medprep_batch.py"))
+    status = script["main"](["--", str(study), "--out", str(tmp_path / "out"), "--scenes"])
+    assert status == 0
+    assert len(list((tmp_path / "out").rglob("*.seg.nrrd"))) == 2
+    assert len(list((tmp_path / "out").rglob("*.mrb"))) == 2
+    assert [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLDisplayableNode")] == ["mine"]
