@@ -1,5 +1,6 @@
 # make demo    run the sample study into ./demo
-# make test    lint, type check and test everything
+# make test    lint, type check and test everything; what belongs to Slicer also with the other of
+#              Python 3.11 (Slicer 5.13) and 3.12 (Slicer 5.12), where there is one
 # make check   only lint and type check
 # make bench   compare speed and memory with other tools (Testing/bench), several minutes
 # make clean   remove what the other targets made in this folder
@@ -13,11 +14,12 @@ VENV ?= .venv
 TEST_EXTRAS ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
+SLICER_TESTS = Testing/scene Testing/panel
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench environment clean FORCE
+.PHONY: demo test slicer-tests check bench environment clean FORCE
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.package
@@ -25,6 +27,17 @@ demo: $(VENV)/.package
 
 test: check
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@case $$(cat $(VENV)/.python) in 3.12) other=3.11;; *) other=3.12;; esac; \
+	if found=$$(Testing/find_python.sh $$other); then \
+	  $(MAKE) --no-print-directory slicer-tests PYTHON="$$found" VENV=$(VENV)-$$other TEST_EXTRAS=; \
+	else \
+	  echo "Python $$other is not here: scene and panel were tested with one version of Slicer only"; \
+	fi
+endif
+
+slicer-tests: environment
+	$(BIN)/python -m pytest -n $(JOBS) $(SLICER_TESTS)
 
 check: environment
 	$(BIN)/ruff check .

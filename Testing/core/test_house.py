@@ -143,6 +143,57 @@ def test_slicer_is_asked_for_the_core_requirements_and_never_for_an_exact_versio
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+>=[\d.]+", line)] == []
 
 
+# Of Slicer 5.12 and 5.13 (SuperBuild/External_python-*-requirements.cmake); none of these may
+# change when MedPrep's requirements are installed into Slicer.
+IN_SLICER = {
+    "certifi": "2026.5.20",
+    "charset-normalizer": "3.4.7",
+    "highdicom": "0.27.0",
+    "idna": "3.16",
+    "numpy": "2.4.6",
+    "packaging": "26.2",
+    "pillow": "12.2.0",
+    "pydicom": "3.0.2",
+    "pyjpegls": "1.5.1",
+    "pyparsing": "3.3.2",
+    "requests": "2.34.2",
+    "scipy": "1.17.1",
+    "setuptools": "82.0.1",
+    "SimpleITK": "2.5.5",
+    "six": "1.17.0",
+    "typing_extensions": "4.15.0",
+    "urllib3": "2.7.0",
+}
+
+
+def test_installing_the_requirements_into_slicer_changes_no_package_of_slicer(tmp_path):
+    """Pip is asked what it would do in a Python that has what Slicer's has."""
+    import venv
+
+    venv.EnvBuilder(with_pip=False).create(tmp_path / "slicer")
+    site = next((tmp_path / "slicer").rglob("site-packages"))
+    for name, version in IN_SLICER.items():
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "INSTALLER").write_text("pip\n")
+        (info / "RECORD").write_text("")
+    report = tmp_path / "report.json"
+    python = next((tmp_path / "slicer").rglob("bin/python"))
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    command += ["--disable-pip-version-check", "--dry-run", "--report", str(report)]
+    command += ["-r", str(ROOT / "MedPrep" / "Resources" / "requirements.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "Failed to establish a new connection" in done.stderr:
+        pytest.skip("the package index cannot be reached")
+    assert done.returncode == 0, done.stderr
+    wanted = {
+        item["metadata"]["name"].lower() for item in json.loads(report.read_text())["install"]
+    }
+    assert "msgspec" in wanted
+    assert wanted & {name.lower() for name in IN_SLICER} == set()
+
+
 def test_slicer_gets_every_resource_of_the_library_that_pip_gets():
     patterns = _project()["tool"]["setuptools"]["package-data"]["MedPrepLib"]
     for_pip = {p for pattern in patterns for p in LIBRARY.glob(pattern)}

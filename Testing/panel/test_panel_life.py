@@ -166,4 +166,6 @@ def test_the_batch_script_works_in_a_running_slicer(panel, study, tmp_path, monk
     assert status == 0
     assert len(list((tmp_path / "out").rglob("*.seg.nrrd"))) == 2
     assert len(list((tmp_path / "out").rglob("*.mrb"))) == 2
-    assert [n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLDisplayableNode")] == ["mine"]
+    assert slicer.util.getNode("mine") is not None
+    for kind in ("vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode", "vtkMRMLMarkupsROINode"):
+        assert slicer.util.getNodesByClass(kind) == []

@@ -33,6 +33,7 @@ class CohortSection(Section):
         table.horizontalHeaderItem(LOWEST).setToolTip(
             _("The lowest Dice of any two raters on any label, once the case was run or opened")
         )
+        table.setWordWrap(False)
         table.setTextElideMode(qt.Qt.ElideRight)
         table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         table.verticalHeader().setVisible(False)
