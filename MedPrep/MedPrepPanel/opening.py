@@ -137,7 +137,6 @@ class Opener:
             self._ahead = None
             change()
             self.panel.case_changed()
-            self._read_ahead()
         self.panel.show_all()
 
     def forget(self) -> None:
@@ -164,7 +163,6 @@ class Opener:
         panel.messages.notes(panel.session.problems)
         if panel.session.stale:
             panel.messages.note(stale(panel.session.review))
-        self._read_ahead()
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, DroppedError):
@@ -175,11 +173,12 @@ class Opener:
 
     # --- reading ahead ------------------------------------------------------------------------
 
-    def _read_ahead(self) -> None:
+    def read_ahead(self) -> None:
         """Read the next case while the user looks at this one."""
         session, name = self.panel.session, self.panel.cases.neighbor(1)
         wanted = self.panel.options is None or self.panel.options.prefetch
-        if name and wanted and session.reads_files:
+        begun = self._ahead is not None and self._ahead[0] == name
+        if name and wanted and session.reads_files and not begun:
             # Told to nobody: whether it went well matters once the case is asked for.
             self._ahead = (name, self.panel.background.submit(lambda: session.read(name), AHEAD))
 

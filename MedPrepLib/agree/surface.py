@@ -68,6 +68,8 @@ def surfaces(
         raise GeometryError(f"a tolerance of {tolerance_mm} mm is not 0 or more")
     require_one_grid(readings)
     pairs = list(itertools.combinations(sorted(readings), 2))
+    if not pairs:
+        return ()
     found: dict[str, list[PairSurface]] = {}
     for places, names in layer_groups(readings, labels).items():
         layers = {rater: readings[rater].layers[layer] for rater, layer in places}

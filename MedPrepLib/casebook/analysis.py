@@ -119,9 +119,14 @@ class CaseAnalysis:
         voters = first_readings(self.case.masks)
         return consensus(voters, self.case.schema.names, values, how, self.case.hashes)
 
-    def prepare(self, label: str) -> None:
-        """Answer everything that a click on this label will ask for."""
-        for question in (self.places, self.worst, self.causes, self.surfaces, self.lesions):
+    def explain(self, label: str) -> None:
+        """Answer where raters differ on a label, and why: some tenths of a second."""
+        for question in (self.places, self.worst, self.causes):
+            question(label)
+
+    def measure(self, label: str) -> None:
+        """Answer how far surfaces and lesions are apart: some seconds on large structures."""
+        for question in (self.surfaces, self.lesions):
             question(label)
 
     def knows(self, what: str, label: str) -> bool:

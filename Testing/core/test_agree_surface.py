@@ -71,6 +71,13 @@ def test_a_shift_in_the_plane_is_measured_with_the_spacing_of_that_axis():
         assert found.hausdorff_mm == pytest.approx(3 * step)
 
 
+@pytest.mark.parametrize("raters", [(), ("a",)])
+def test_fewer_than_two_readings_have_no_pairs(raters):
+    grid = Geometry((3, 3, 3))
+    one = Segmentation((np.ones((3, 3, 3), np.uint8),), grid, (Segment("mask", 1),))
+    assert surfaces(dict.fromkeys(raters, one), ["mask"], 1.0) == ()
+
+
 def test_equal_masks_are_at_distance_zero():
     a = wobbly(1)
     found = surface_distances(a, a.copy(), THICK, 0.0)

@@ -345,7 +345,8 @@ def test_a_question_is_answered_once_however_many_ask(asked, monkeypatch):
 def test_a_prepared_label_costs_nothing_more(asked):
     assert not asked.knows("surfaces", "tumor")
     assert asked.knows("pairs", "tumor")
-    asked.prepare("tumor")
+    asked.explain("tumor")
+    asked.measure("tumor")
     assert all(asked.knows(what, "tumor") for what in ("surfaces", "lesions", "places", "causes"))
 
 

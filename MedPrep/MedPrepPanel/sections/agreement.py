@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -64,19 +65,26 @@ class AgreementSection(Section):
         self._showing = False
 
     def prepare(self) -> None:
-        """Answer beside what a click may ask for, the present label first."""
-        desk, background = self.panel.desk, self.panel.background
-        background.forget(AHEAD)
+        """Answer beside what a click may ask for: what is looked at first, then the next case."""
+        desk = self.panel.desk
+        self.panel.background.forget(AHEAD)
         if desk is None:
             return
         analysis = desk.analysis
-        for label in sorted(desk.case.labels, key=lambda label: label != self.label):
-            background.start(
-                lambda label=label, analysis=analysis: analysis.prepare(label),
-                lambda result: self.show(),
-                self.panel.failed,
-                AHEAD,
-            )
+        first, *others = sorted(desk.case.labels, key=lambda label: label != self.label) or [""]
+        measured = [(analysis.measure, label) for label in (first, *others)]
+        questions = [(analysis.explain, first), *((analysis.explain, label) for label in others)]
+        if self._metric(desk.case)[0].needs in ("surfaces", "lesions"):
+            questions, measured = [questions[0], measured[0], *questions[1:]], measured[1:]
+        for number, (question, label) in enumerate([*questions, *measured] if first else []):
+            self._ask(question, label)
+            if number == 0:
+                self.panel.opener.read_ahead()
+
+    def _ask(self, question: Callable[[str], None], label: str) -> None:
+        self.panel.background.start(
+            lambda: question(label), lambda result: self.show(), self.panel.failed, AHEAD
+        )
 
     # --- what is shown ------------------------------------------------------------------------
 
@@ -171,8 +179,13 @@ class AgreementSection(Section):
 
     def on_metric(self, _index: int = 0) -> None:
         """Put another measure into the table."""
-        if not self._showing and self.panel.desk is not None:
-            self.show()
+        desk = self.panel.desk
+        if self._showing or desk is None:
+            return
+        self.show()
+        metric, _raters = self._metric(desk.case)
+        if not desk.analysis.knows(metric.needs, self.label):
+            self.prepare()
 
     def on_cell(self, row: int, column: int) -> None:
         """Show the two raters of a cell, and why they differ."""
