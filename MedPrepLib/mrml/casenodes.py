@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +19,18 @@ from MedPrepLib.labels import Color
 from MedPrepLib.masks import merge
 from MedPrepLib.mrml import hierarchy, views
 from MedPrepLib.mrml.markups import add_boxes, boxes_of
+from MedPrepLib.mrml.nodes import (
+    hide_marked,
+    quietly,
+    remove_node,
+    set_visible,
+    show_segments,
+)
 from MedPrepLib.mrml.segmentations import (
     add_segmentation,
     lineage,
     parts_of,
-    remove_segments,
     replace_segments,
-    segment_ids,
 )
 from MedPrepLib.mrml.volumes import add_volume, show_as_heat, show_between
 from MedPrepLib.reading import align_parts
@@ -73,8 +77,8 @@ class CaseNodes:
         Nodes bear the public name of the case: scenes are saved and sent to others.
         """
         shown = names or {}
-        with _quietly(scene):
-            _hide_left(scene)
+        with quietly(scene):
+            hide_marked(scene, OF_CASE)  # of a scene that was saved with a case open
             volume = add_volume(scene, case.image, case.name)
             show_between(volume, *case.display_range)
             nodes = cls(scene, case, volume, {})
@@ -99,7 +103,7 @@ class CaseNodes:
     def remove(self) -> None:
         """Take away everything that was made here, with display and storage nodes."""
         views.clear_layers(self.scene, (self.volume, self.disagreement))
-        with _quietly(self.scene):
+        with quietly(self.scene):
             for node in reversed(self.own):
                 remove_node(self.scene, node)
             if self.item:
@@ -114,13 +118,13 @@ class CaseNodes:
     def show(self, label: str | None, raters: Sequence[str]) -> None:
         """Show one label (None: all) of these raters, and of the consensus."""
         for rater, node in self._present(self.readings):
-            _show_segments(node, label, visible=rater in raters)
+            show_segments(node, label, visible=rater in raters)
         for rater, boxes in self.boxes.items():
             for node in boxes:
                 wanted = label is None or node.GetName().endswith(f": {label}")
-                _set_visible(self.scene, node, visible=rater in raters and wanted)
+                set_visible(self.scene, node, visible=rater in raters and wanted)
         if self._there(self.consensus):
-            _show_segments(self.consensus, label, visible=True)
+            show_segments(self.consensus, label, visible=True)
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Call the raters' nodes so; for reading without knowing who drew what.
@@ -158,7 +162,7 @@ class CaseNodes:
             node.GetDisplayNode().SetVisibility2DFill(True)
             node.GetDisplayNode().SetOpacity2DFill(0.5)
             self.as_drawn[rater] = node
-        _set_visible(self.scene, node, visible=visible)
+        set_visible(self.scene, node, visible=visible)
         return True
 
     def show_disagreement(self, bits: Volume | None) -> None:
@@ -282,54 +286,3 @@ class CaseNodes:
 
     def _present(self, nodes: Mapping[str, Any]) -> list[tuple[str, Any]]:
         return [(rater, node) for rater, node in nodes.items() if self._there(node)]
-
-
-def remove_node(scene: Any, node: Any) -> None:
-    """Remove a node with its display and storage nodes, as far as they are still there."""
-    with_it = [node.GetStorageNode()] if node.IsA("vtkMRMLStorableNode") else []
-    if node.IsA("vtkMRMLDisplayableNode"):
-        count = node.GetNumberOfDisplayNodes()
-        with_it += [node.GetNthDisplayNode(n) for n in range(count)]
-    if scene.IsNodePresent(node):
-        hierarchy.forget(scene, node)
-        if node.IsA("vtkMRMLSegmentationNode"):
-            remove_segments(node)
-    for each in (node, *with_it):
-        if each is not None and scene.IsNodePresent(each):
-            scene.RemoveNode(each)
-
-
-def _show_segments(node: Any, label: str | None, *, visible: bool) -> None:
-    display = node.GetDisplayNode()
-    if display is None:
-        return
-    changing = display.StartModify()
-    display.SetVisibility(visible)
-    wanted = () if label is None else segment_ids(node, [label])
-    for id_ in node.GetSegmentation().GetSegmentIDs():
-        display.SetSegmentVisibility(id_, label is None or id_ in wanted)
-    display.EndModify(changing)
-
-
-def _hide_left(scene: Any) -> None:
-    """Hide what a scene file holds of cases that were open when it was saved."""
-    nodes = scene.GetNodesByClass("vtkMRMLDisplayableNode")
-    for number in range(nodes.GetNumberOfItems()):
-        node = nodes.GetItemAsObject(number)
-        if node.GetAttribute(OF_CASE):
-            node.SetDisplayVisibility(False)
-
-
-def _set_visible(scene: Any, node: Any, *, visible: bool) -> None:
-    if node is not None and scene.IsNodePresent(node) and node.GetDisplayNode() is not None:
-        node.GetDisplayNode().SetVisibility(visible)
-
-
-@contextmanager
-def _quietly(scene: Any) -> Iterator[None]:
-    """Tell nobody about single nodes until all of them are there."""
-    scene.StartState(scene.BatchProcessState)
-    try:
-        yield
-    finally:
-        scene.EndState(scene.BatchProcessState)
