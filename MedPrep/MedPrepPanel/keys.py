@@ -11,7 +11,8 @@ import slicer
 class Keys:
     """Shortcuts of the main window, made when the panel is entered and gone when it is left.
 
-    Slicer's Segment Editor takes digits, letters, Space and Escape; these all have Ctrl.
+    Slicer's Segment Editor takes digits, letters, Space and Escape; these all have Ctrl. Its
+    Markups toolbar has Ctrl+Shift+A, T and Space: a key that two have does nothing for either.
     """
 
     def __init__(self, panel: Any) -> None:
@@ -39,7 +40,7 @@ class Keys:
         return [
             ("Ctrl+N", lambda: _press(ui.nextButton)),
             ("Ctrl+P", lambda: _press(ui.previousButton)),
-            ("Ctrl+Shift+A", lambda: _press(ui.approveButton)),
+            ("Ctrl+Shift+Y", lambda: _press(ui.approveButton)),
             ("Ctrl+Shift+G", lambda: _press(ui.flagButton)),
             ("Ctrl+Shift+N", lambda: _press(ui.nextPlaceButton)),
             ("Ctrl+Shift+P", lambda: _press(ui.previousPlaceButton)),

@@ -159,6 +159,7 @@ class Opener:
             case, _settings(case, options), blinded=bool(options and options.blinded)
         )
         slicer.util.resetSliceViews()
+        panel.desk.look_at(case.center_mm)  # to fit a view moves it to the middle of the image
         panel.case_changed()
         panel.messages.notes(panel.session.problems)
         if panel.session.stale:

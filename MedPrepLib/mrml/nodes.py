@@ -10,6 +10,14 @@ from MedPrepLib.mrml import hierarchy
 from MedPrepLib.mrml.segmentations import remove_segments, segment_ids
 
 
+def nodes_of(scene: Any, kind: str) -> list[Any]:
+    """All nodes of a class, in the order of the scene."""
+    found = scene.GetNodesByClass(kind)
+    # The caller has to give the collection back; otherwise it keeps its nodes for ever.
+    found.UnRegister(None)
+    return [found.GetItemAsObject(number) for number in range(found.GetNumberOfItems())]
+
+
 def remove_node(scene: Any, node: Any) -> None:
     """Remove a node with its display and storage nodes, as far as they are still there."""
     with_it = [node.GetStorageNode()] if node.IsA("vtkMRMLStorableNode") else []
@@ -17,9 +25,9 @@ def remove_node(scene: Any, node: Any) -> None:
         count = node.GetNumberOfDisplayNodes()
         with_it += [node.GetNthDisplayNode(n) for n in range(count)]
     if scene.IsNodePresent(node):
-        hierarchy.forget(scene, node)
         if node.IsA("vtkMRMLSegmentationNode"):
-            remove_segments(node)
+            remove_segments(node)  # Slicer complains of segments that go after the node's item
+        hierarchy.forget(scene, node)
     for each in (node, *with_it):
         if each is not None and scene.IsNodePresent(each):
             scene.RemoveNode(each)
@@ -40,9 +48,7 @@ def show_segments(node: Any, label: str | None, *, visible: bool) -> None:
 
 def hide_marked(scene: Any, attribute: str) -> None:
     """Hide every node that bears an attribute."""
-    nodes = scene.GetNodesByClass("vtkMRMLDisplayableNode")
-    for number in range(nodes.GetNumberOfItems()):
-        node = nodes.GetItemAsObject(number)
+    for node in nodes_of(scene, "vtkMRMLDisplayableNode"):
         if node.GetAttribute(attribute):
             node.SetDisplayVisibility(False)
 

@@ -174,6 +174,19 @@ def test_a_shortcut_fires_in_the_main_window(panel, sample):
     assert heard == ["next", "next"]
 
 
+def test_a_shortcut_that_slicer_has_already_does_nothing(panel):
+    import qt
+    import slicer
+
+    heard = []
+    shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+A"), slicer.util.mainWindow())
+    shortcut.connect("activated()", lambda: heard.append("approve"))
+    panel.press("Ctrl+Shift+A")
+    panel.press("Ctrl+Shift+A")
+    shortcut.delete()
+    assert heard == []
+
+
 def test_waiting_ends_when_it_takes_too_long(panel):
     with pytest.raises(AssertionError, match="within 0"):
         panel.wait_until(lambda: False, timeout_s=0.05)

@@ -236,7 +236,7 @@ def test_a_disk_that_refuses_keeps_the_case_open(opened, study, monkeypatch):
 
 
 def test_a_case_is_read_and_approved_with_the_keyboard_alone(opened, study):
-    for keys in ("Ctrl+Shift+N", "Ctrl+Shift+M", "Ctrl+Shift+C", "Ctrl+Shift+A", "Ctrl+N"):
+    for keys in ("Ctrl+Shift+N", "Ctrl+Shift+M", "Ctrl+Shift+C", "Ctrl+Shift+Y", "Ctrl+N"):
         opened.panel.press(keys)
         opened.idle()
     assert opened.column(1) == ["approved", "to do"]

@@ -42,6 +42,29 @@ def test_closing_the_scene_saves_the_case_and_empties_the_panel(opened, study):
     assert opened.desk.has_mask
 
 
+def test_what_was_in_the_scene_already_is_kept_alive_by_nobody_else(user, study):
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "own")
+    before = node.GetReferenceCount()
+    user.open(study)
+    user.open_case("p1")
+    assert node.GetReferenceCount() == before
+
+
+def test_segments_go_before_their_item_in_the_hierarchy(opened):
+    import slicer
+
+    tree = slicer.mrmlScene.GetSubjectHierarchyNode()
+    node = opened.nodes("vtkMRMLSegmentationNode")[0]
+    items = []
+    removed = slicer.vtkSegmentation.SegmentRemoved
+    node.AddObserver(removed, lambda *_: items.append(tree.GetItemByDataNode(node)))
+    opened.panel.close_scene()
+    assert items
+    assert all(items)
+
+
 def test_a_saved_scene_holds_the_case_and_the_choice_of_the_study(opened, study, tmp_path):
     opened.click("makeConsensusButton")
     opened.panel.save_scene(tmp_path / "scene.mrb")

@@ -35,6 +35,17 @@ def view_center(user):
     return user.desk.center_of_views
 
 
+# --- views ----------------------------------------------------------------------------------
+
+
+def test_an_opened_case_is_looked_at_where_something_was_drawn(opened):
+    case = opened.desk.case
+    focus = case.center_mm
+    middle = case.geometry.point_at([(count - 1) / 2 for count in case.geometry.size])
+    assert focus != pytest.approx(middle, abs=1.0)
+    assert view_center(opened) == pytest.approx(focus, abs=1e-3)
+
+
 # --- alignment ------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ class ReviewSection(Section):
         obstacle = "" if desk is not None else _("Open a case first")
         usable(
             self.ui.approveButton,
-            _("Save and approve: the consensus as it is now is the target (Ctrl+Shift+A)"),
+            _("Save and approve: the consensus as it is now is the target (Ctrl+Shift+Y)"),
             obstacle,
         )
         usable(

@@ -9,6 +9,8 @@ from typing import Any
 
 import slicer
 
+from MedPrepLib.mrml.nodes import nodes_of
+
 Properties = Mapping[str, Any]
 
 FILE_TYPES = {
@@ -114,8 +116,7 @@ class FileManager:
 
     def add_storage_nodes(self) -> None:
         """Give every node that can be stored a storage node."""
-        nodes = self._scene.GetNodesByClass("vtkMRMLStorableNode")
-        for node in [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]:
+        for node in nodes_of(self._scene, "vtkMRMLStorableNode"):
             if node.GetStorageNode() is None and node.GetSaveWithScene():
                 node.AddDefaultStorageNode()
 

@@ -21,6 +21,13 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from MedPrepLib.mrml.bootstrap import Booted, FileManager
 
 PANEL_WIDTH = 460
+TAKEN = (
+    *("Ctrl+Shift+A", "Ctrl+Shift+T", "Ctrl+Shift+Space"),
+    *("Ctrl+F", "Ctrl+H", "Ctrl+O", "Ctrl+S", "Ctrl+W", "Ctrl+Y", "Ctrl+Z"),
+    *(f"Ctrl+{digit}" for digit in (0, 2, 3, 4, 5, 6)),
+)
+"""Keys of Slicer's main window: of its Markups toolbar, once that was shown, and of its menus.
+A key that two have does nothing for either."""
 
 
 @stand_in
@@ -63,6 +70,8 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         self.resize(1100, 900)
         self._selector = qSlicerModuleSelectorToolBar("Modules", self)
         self.addToolBar(self._selector)
+        for keys in TAKEN:
+            QtGui.QShortcut(QtGui.QKeySequence(keys), self._selector)
         area = QtWidgets.QScrollArea()
         area.setObjectName("ModulePanelArea")
         area.setWidgetResizable(True)
