@@ -1,6 +1,7 @@
 # make demo    run the sample study into ./demo
 # make test    lint, type check and test everything; what belongs to Slicer also with the other of
 #              Python 3.11 (Slicer 5.13) and 3.12 (Slicer 5.12), where there is one
+# make faults  what happens when things go wrong, with a table of what was survived
 # make check   only lint and type check
 # make bench   compare speed and memory with other tools (Testing/bench), several minutes
 # make clean   remove what the other targets made in this folder
@@ -19,7 +20,7 @@ SLICER_TESTS = Testing/scene Testing/panel
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test slicer-tests check bench environment clean FORCE
+.PHONY: demo test slicer-tests faults check bench environment clean FORCE
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.package
@@ -38,6 +39,9 @@ endif
 
 slicer-tests: environment
 	$(BIN)/python -m pytest -n $(JOBS) $(SLICER_TESTS)
+
+faults: environment
+	$(BIN)/python -m pytest -n $(JOBS) --faults -m "fault and not heavy"
 
 check: environment
 	$(BIN)/ruff check .

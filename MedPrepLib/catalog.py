@@ -455,6 +455,16 @@ WORKER_TIMEOUT = _reject(
     "A case took longer than the limit and was stopped.",
     "Check the storage, or raise run.timeout_s.",
 )
+WORKER_MEMORY = _reject(
+    "WORKER_MEMORY",
+    "A case asked for more memory than a worker may have.",
+    "Raise run.memory_gb or use a machine with more memory; check the image's size in its header.",
+)
+SOURCE_OFFLINE = _reject(
+    "SOURCE_OFFLINE",
+    "A drive did not answer, also when it was asked again after a while.",
+    "Run the same command again when the drive is back: only such cases are done again.",
+)
 SOURCE_CHANGED = _reject(
     "SOURCE_CHANGED",
     "A source file changed or vanished while it was being used.",

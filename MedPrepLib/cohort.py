@@ -143,3 +143,11 @@ class Case(msgspec.Struct, frozen=True):
         return frozenset(
             [r.rater for r in masks] + [r.rater for r in boxes] + [r.rater for r in slices]
         )
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file the case is made of: its image and all readings."""
+        masks = (part.path for reading in self.readings for part in reading.parts)
+        boxes = (file.path for reading in self.boxes for file in reading.files)
+        slices = (file.path for reading in self.slices for file in reading.files)
+        return (*self.image.paths, *masks, *boxes, *slices)

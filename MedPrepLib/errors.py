@@ -56,5 +56,13 @@ class LockedError(MedPrepError, OSError):
     """Another process is writing the same cohort."""
 
 
+class StorageError(ReadError):
+    """A drive that does not answer just now (EIO, ESTALE, a timeout); worth another try."""
+
+
 class RunError(MedPrepError, RuntimeError):
     """A run that cannot go on: target not writable, no space, a wrong recipe."""
+
+
+class RecipeError(RunError):
+    """A cohort was made with other settings; the message lists what differs."""

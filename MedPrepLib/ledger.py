@@ -8,6 +8,7 @@ by a fingerprint of their input files and of the recipe.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from MedPrepLib.atomic import FILE_MODE
 from MedPrepLib.errors import RunError
 from MedPrepLib.results import CaseResult
 
@@ -116,6 +118,8 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
 
     Raises RunError when the file is not a ledger.
     """
+    # SQLite would make the file as the umask says; it holds paths, and is its owner's only.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE))
     connection = sqlite3.connect(path)
     try:
         try:

@@ -24,6 +24,7 @@ from MedPrepLib.boxes import WorldBox
 from MedPrepLib.errors import GeometryError
 from MedPrepLib.formats.faults import FileFaultError, file_size
 from MedPrepLib.geometry import IDENTITY_DIRECTION, LPS_TO_RAS, FloatArray, Triple
+from MedPrepLib.hiccups import is_hiccup
 
 SUFFIX = ".mrk.json"
 SCHEMA = (
@@ -58,6 +59,8 @@ def read_boxes(path: Path) -> tuple[WorldBox, ...]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise _fault(f"the file is no JSON: {error}") from None
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise _fault(f"the file cannot be opened: {error.strerror}") from None
     if not isinstance(tree, dict) or not _KNOWN_SCHEMA.search(str(tree.get("@schema"))):
         raise _fault("the file is no markups file of version 1")

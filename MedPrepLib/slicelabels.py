@@ -18,6 +18,7 @@ import numpy.typing as npt
 from MedPrepLib import catalog
 from MedPrepLib.atomic import write_bytes
 from MedPrepLib.formats.faults import FileFaultError, file_size
+from MedPrepLib.hiccups import is_hiccup
 from MedPrepLib.results import SliceLabels, SliceRange
 
 SliceFlags = npt.NDArray[np.bool_]
@@ -81,6 +82,8 @@ def read_slices(path: Path) -> tuple[SliceRow, ...]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise _fault(f"the table cannot be opened: {error.strerror}") from None
     except UnicodeDecodeError:
         raise _fault("the table is not UTF-8 text") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from faults import summary
 
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
@@ -64,3 +65,19 @@ def browser(chromium: WebDriver) -> WebDriver:
     for log in ("browser", "performance"):
         chromium.get_log(log)
     return chromium
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--faults`` prints which faults were tried and survived."""
+    parser.addoption("--faults", action="store_true", help="print the table of faults survived")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests say which faults they are about."""
+    summary.note_rows(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of faults."""
+    if terminalreporter.config.getoption("--faults"):
+        summary.print_table(terminalreporter)

@@ -49,10 +49,11 @@ class StudyJob:
         """False where there is nothing that could run a job: in a Slicer before 5.11."""
         return self._execute is not None
 
-    def start(self, study: Path, library: Path, workers: int = 0) -> None:
+    def start(self, study: Path, library: Path, workers: int = 0, *, rebuild: bool = False) -> None:
         """Run the study file ``study`` with the MedPrepLib that lies in the folder ``library``.
 
-        ``workers``: how many processes; 0 for one per core.
+        ``workers``: how many processes; 0 for one per core. ``rebuild``: a cohort that was made
+        with other settings is made again; else such a run is refused.
         """
         if self.running:
             raise RuntimeError("this job is already running")
@@ -66,7 +67,7 @@ class StudyJob:
             with _python_path(library):
                 self._execute(
                     "MedPrepLib",
-                    self._arguments(study, workers),
+                    self._arguments(study, workers, rebuild),
                     blocking=False,
                     logCallback=self._on_line,
                     completedCallback=self._on_completed,
@@ -84,8 +85,9 @@ class StudyJob:
         """Stop telling the listener: the panel is gone. The run itself goes on."""
         self._listener = None
 
-    def _arguments(self, study: Path, workers: int) -> list[str]:
+    def _arguments(self, study: Path, workers: int, rebuild: bool) -> list[str]:
         args = ["run", str(study), "--progress", "json", "--cancel-file", str(self.cancel_file)]
+        args += ["--rebuild"] if rebuild else []
         return [*args, "--workers", str(workers)] if workers else args
 
     def _on_line(self, line: str) -> None:

@@ -180,6 +180,7 @@ def _report(panel: Any) -> str:
 def _run(panel: Any) -> str:
     workers = panel.options.workers if panel.options else 0
     command = ["medprep", "run", panel.export.study]
+    command += ["--rebuild"] if panel.ui.rebuildCheckBox.checked else []
     return shlex.join([*command, *(["--workers", str(workers)] if workers else [])]) + "\n"
 
 

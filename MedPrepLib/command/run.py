@@ -56,6 +56,10 @@ STAGE_NAMES = (
     type=click.Choice(["review", "reject", "never"]),
     help="Exit with 1 when there is a finding of this severity [study file].",
 )
+@click.option(
+    "--rebuild", is_flag=True, help="Make a cohort again that was made with other settings."
+)
+@click.option("--force", is_flag=True, help="Start although the disk may become full.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option(
     "--cancel-file",
@@ -70,6 +74,8 @@ def run(
     workers: int,
     progress: str,
     fail_on: str | None,
+    rebuild: bool,
+    force: bool,
     as_json: bool,
     cancel_file: Path | None,
 ) -> int:
@@ -80,7 +86,9 @@ def run(
     from MedPrepLib.pipeline import order_of
     from MedPrepLib.pipeline import run as run_study
 
-    order = order_of(study, out, start=start, stop=stop, workers=workers)
+    order = order_of(
+        study, out, start=start, stop=stop, workers=workers, rebuild=rebuild, force=force
+    )
     how = "none" if as_json and progress == "auto" else progress
     with cancelled_by(cancel_file), listener(how) as listen:
         summary = run_study(order, listen)

@@ -283,6 +283,14 @@ class Run(Section, frozen=True):
 
     workers: Annotated[int, Meta(ge=0, le=256, description="processes; 0: one per core")] = 0
     timeout_s: Annotated[float, Meta(ge=1, le=86_400, description="per case, seconds")] = 600.0
+    memory_gb: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=4096,
+            description="a worker may not ask for more, GB of addresses; 0: what the machine has",
+        ),
+    ] = 0.0
     fail_on: Annotated[
         Literal["review", "reject", "never"], Meta(description="exit status 1 from here on")
     ] = "reject"

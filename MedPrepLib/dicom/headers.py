@@ -23,6 +23,7 @@ from MedPrepLib.dicom.elements import (
 )
 from MedPrepLib.dicom.fields import ROWS, TAG_OF, WANTED, Order, decode
 from MedPrepLib.errors import ConfigError, ReadError
+from MedPrepLib.hiccups import is_hiccup
 
 Pair = tuple[float, float]
 Triple = tuple[float, float, float]
@@ -203,7 +204,7 @@ def open_regular(path: str) -> FileIO:
             raise ReadError("not a regular file")
         return FileIO(path)
     except OSError as error:
-        if isinstance(error, ReadError):
+        if isinstance(error, ReadError) or is_hiccup(error):
             raise
         raise ReadError(f"cannot be opened ({error.strerror or type(error).__name__})") from None
 

@@ -22,6 +22,7 @@ from MedPrepLib import catalog
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding, Kind
 from MedPrepLib.geometry import Geometry
+from MedPrepLib.hiccups import is_hiccup
 
 MAX_VOXELS = 2**31
 """Default limit of voxels per image (screen.max_voxels)."""
@@ -72,6 +73,8 @@ def file_size(path: Path) -> int:
     except FileNotFoundError:
         raise FileFaultError(catalog.FILE_MISSING, "the file does not exist") from None
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise FileFaultError(
             catalog.FILE_UNREADABLE, f"the file cannot be reached: {error.strerror}"
         ) from None
@@ -89,6 +92,8 @@ def read_head(path: Path, count: int) -> bytes:
         with path.open("rb") as stream:
             return stream.read(count)
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise FileFaultError(
             catalog.FILE_UNREADABLE, f"the file cannot be opened: {error.strerror}"
         ) from None
@@ -199,6 +204,8 @@ def read_voxels(
             _skip(source, lead)
             found = _fill(source, data.view(np.uint8).data)
     except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and is_hiccup(error):
+            raise
         raise FileFaultError(
             catalog.PIXELS_UNREADABLE, f"voxels are truncated or damaged: {error}"
         ) from None

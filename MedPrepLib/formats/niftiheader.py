@@ -19,6 +19,7 @@ import numpy as np
 from MedPrepLib import catalog
 from MedPrepLib.formats.faults import FileFaultError, file_size
 from MedPrepLib.geometry import FloatArray
+from MedPrepLib.hiccups import is_hiccup
 
 UNIT_NAMES = {0: "unknown", 1: "meter", 2: "millimeter", 3: "micron"}
 
@@ -180,6 +181,8 @@ def _head(path: Path) -> tuple[bytes, bool]:
             catalog.FILE_UNREADABLE, f"the gzip stream is damaged: {error}"
         ) from None
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise FileFaultError(
             catalog.FILE_UNREADABLE, f"the file cannot be opened: {error.strerror}"
         ) from None

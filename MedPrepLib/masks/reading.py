@@ -11,6 +11,7 @@ from MedPrepLib.errors import MedPrepError
 from MedPrepLib.findings import Finding
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.geometry import Geometry
+from MedPrepLib.hiccups import is_hiccup
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks.dicomseg import read_dicom_seg
 from MedPrepLib.masks.labelmaps import read_mask
@@ -68,6 +69,8 @@ def load_reading(
             findings.append(_said_of_mask(fault, item))
             continue
         except (MedPrepError, OSError) as error:
+            if isinstance(error, OSError) and is_hiccup(error):
+                raise
             why = f"the mask cannot be read ({type(error).__name__})"
             findings.append(catalog.MASK_UNREADABLE.at(item, why))
             continue

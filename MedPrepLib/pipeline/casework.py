@@ -6,25 +6,30 @@ rejects the case ends its way. Nothing here knows of other cases, progress or pr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from MedPrepLib import catalog
 from MedPrepLib.findings import rejections
+from MedPrepLib.hiccups import is_hiccup, patiently
 from MedPrepLib.pipeline import imagework, readingwork
-from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft
+from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
 from MedPrepLib.screen import judged, modality_of
 from MedPrepLib.shareable import device, shareable_age
 
-STEPS: Mapping[str, Callable[[CaseTask, Draft], Draft]] = {
+Step = Callable[[CaseTask, Draft], Draft]
+
+STEPS: Mapping[str, Step] = {
     "screen": imagework.screen,
     "standardize": imagework.standardize,
     "align": readingwork.align,
     "agree": readingwork.agree,
     "consensus": readingwork.consensus,
     "targets": readingwork.targets,
+    "recheck": imagework.recheck,
     "picture": imagework.picture,
     "pack": imagework.pack,
 }
@@ -37,10 +42,31 @@ def work(task: CaseTask) -> CaseResult:
     for name, step in STEPS.items():
         if rejections(draft.findings, task.name):
             break
-        draft = _judge(step(task, draft), task)
+        draft = _judge(_tried(step, task, draft), task)
         if name == task.through:
             break
     return _result(task, draft)
+
+
+def _tried(step: Step, task: CaseTask, draft: Draft) -> Draft:
+    """One step, again after a while where a drive did not answer; what it cannot do is said.
+
+    A step makes a new draft of an old one and of nothing else, so that it can be done again.
+    """
+    try:
+        return patiently(lambda: step(task, draft))
+    except MemoryError:
+        size = "" if draft.geometry is None else f", an image of {_shape(draft)} voxels"
+        return draft.plus(catalog.WORKER_MEMORY.at(task.name, f"memory ended{size}"))
+    except OSError as error:
+        if not is_hiccup(error):
+            raise
+        reason = os.strerror(error.errno or 0)
+        return draft.plus(catalog.SOURCE_OFFLINE.at(task.name, f"a drive says: {reason}"))
+
+
+def _shape(draft: Draft) -> str:
+    return " x ".join(map(str, known(draft.geometry).size))
 
 
 def _judge(draft: Draft, task: CaseTask) -> Draft:
@@ -68,6 +94,15 @@ def _result(task: CaseTask, draft: Draft) -> CaseResult:
         shard=draft.shard,
         picture=draft.picture,
     )
+
+
+PASSING = frozenset({catalog.SOURCE_OFFLINE.code, catalog.SOURCE_CHANGED.code})
+"""What may be gone when the same command is run again."""
+
+
+def is_passing(result: CaseResult) -> bool:
+    """True for a result that a later run does not take over, because its reason may be gone."""
+    return any(finding.code in PASSING for finding in result.findings)
 
 
 def lost_result(task: CaseTask, lost: Lost) -> CaseResult:

@@ -46,6 +46,8 @@ class CaseTask:
     """Last step to do."""
     cohort: Path
     private: Path
+    seen: str = ""
+    """Fingerprint of the case's files when the run began; empty: not looked at again."""
     review_folder: Path = Path()
     reviews: Mapping[str, Review] = field(default_factory=dict)
     """The newest review of everybody who looked at this case, by name."""

@@ -14,6 +14,7 @@ from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError, Unsu
 from MedPrepLib.findings import rejections
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.images import Volume, VoxelArray
+from MedPrepLib.ledger import fingerprint
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.pipeline.order import PICTURES
 from MedPrepLib.screen import judged, modality_of
@@ -90,6 +91,18 @@ def _pixel_hash(volume: Volume) -> str:
     digest = hashlib.sha256(repr((volume.array.shape, volume.array.dtype.str)).encode())
     digest.update(volume.array.data)
     return digest.hexdigest()
+
+
+def recheck(task: CaseTask, draft: Draft) -> Draft:
+    """Make sure that every file still is the one that was there when the run began.
+
+    Nothing was read that is older than the last change, so a case made of two states of a file,
+    or of a file that was being copied, is never packed.
+    """
+    if task.seen and fingerprint(draft.case.paths) != task.seen:
+        message = "an image or annotation file is not the one that the run began with"
+        return draft.plus(catalog.SOURCE_CHANGED.at(draft.case.id, message))
+    return draft
 
 
 def picture(task: CaseTask, draft: Draft) -> Draft:

@@ -27,7 +27,8 @@ class Order:
     """What to run, where to, and how much of it.
 
     ``base``: folder that paths of the study are relative to. ``start``: stages from here on are
-    done again even where nothing changed. ``stop``: last stage to do.
+    done again even where nothing changed. ``stop``: last stage to do. ``rebuild``: a cohort that
+    was made with other settings is made again. ``force``: start although the disk may fill up.
     """
 
     study: Study
@@ -38,6 +39,8 @@ class Order:
     start: str = "scan"
     stop: str = "report"
     workers: int = 0
+    rebuild: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.start, self.stop):
@@ -67,6 +70,8 @@ def order_of(
     start: str = "scan",
     stop: str = "report",
     workers: int = 0,
+    rebuild: bool = False,
+    force: bool = False,
 ) -> Order:
     """The order to run a study file; the cohort lies beside it unless ``cohort`` says otherwise.
 
@@ -81,6 +86,8 @@ def order_of(
         start=start,
         stop=stop,
         workers=workers,
+        rebuild=rebuild,
+        force=force,
     )
 
 

@@ -11,10 +11,7 @@ import csv
 import hashlib
 import io
 import os
-import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,14 +19,16 @@ import msgspec
 from MedPrepLib import __version__
 from MedPrepLib.atomic import make_folder, write_bytes
 from MedPrepLib.config import Study, config_hash
-from MedPrepLib.errors import LockedError, RunError
+from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, load_site_key, public_names
 from MedPrepLib.ledger import Ledger, open_ledger
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.commit import commit
 from MedPrepLib.pipeline.draft import CaseTask
+from MedPrepLib.pipeline.lock import locked
 from MedPrepLib.pipeline.order import IDENTITIES, LEDGER, PICTURES, Order, Summary
+from MedPrepLib.pipeline.preflight import recipe_of, require_room, require_same_recipe
 from MedPrepLib.pipeline.tasks import case_tasks, inputs_of, scan_cases
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
@@ -48,7 +47,10 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     same cohort, ConfigError when a source does not exist. Bad data never raises.
     """
     _prepare_folders(order)
-    with _locked(order.private), open_ledger(order.private / LEDGER) as ledger:
+    with locked(order.private), open_ledger(order.private / LEDGER) as ledger:
+        if not order.rebuild and _begun(order, ledger):
+            require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
+        ledger.remember(RECIPE_NOTE, recipe_of(order.study))
         secret = key or load_site_key()
         scanned = scan_cases(order, ledger, listen)
         names = public_names(
@@ -107,23 +109,13 @@ def _prepare_folders(order: Order) -> None:
         raise RunError(f"cannot write to {cohort}: permission denied; choose another with --out")
 
 
+RECIPE_NOTE = "recipe"
 _OWN_NAMES = frozenset(("manifest.json", "cases", "report"))
 
 
-@contextmanager
-def _locked(private: Path) -> Iterator[None]:
-    """Only one process writes a cohort; the second is told who the first is."""
-    from filelock import FileLock, Timeout
-
-    owner = private / "run.owner"
-    lock = FileLock(private / "run.lock", timeout=0)
-    try:
-        with lock:
-            owner.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-            yield
-    except Timeout:
-        who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"
-        raise LockedError(f"{private.name} is being written by {who}; wait for it to end") from None
+def _begun(order: Order, ledger: Ledger) -> bool:
+    """True when something was made that other settings would change."""
+    return (order.cohort / "manifest.json").is_file() or any(True for _ in ledger.results())
 
 
 def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:
@@ -173,15 +165,20 @@ def _results(
             if kept is not None and _still_there(order, kept):
                 results[task.name] = kept
     todo = [task for task in tasks if task.name not in results]
+    if not order.force and order.wants("pack"):
+        require_room(order.cohort, todo)
     listen(Step("cases", len(results), len(tasks)))
     # Large cases first: the last worker to finish then waits the least.
     todo.sort(key=lambda t: (-_weight(t.candidate), t.name))
     pool: WorkerPool[CaseTask, CaseResult] = WorkerPool(
-        casework.work, _worker_count(order, len(todo)), order.study.run.timeout_s
+        casework.work,
+        _worker_count(order, len(todo)),
+        order.study.run.timeout_s,
+        memory_bytes=int(order.study.run.memory_gb * 1e9),
     )
     for task, answer in pool.run(todo):
         result = casework.lost_result(task, answer) if isinstance(answer, Lost) else answer
-        if not isinstance(answer, Lost):
+        if not (isinstance(answer, Lost) or casework.is_passing(result)):
             ledger.keep_case(result, inputs[task.name], recipe)
         results[task.name] = result
         listen(Step("cases", len(results), len(tasks), task.name))

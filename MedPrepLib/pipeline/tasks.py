@@ -64,6 +64,7 @@ def _task(
         through=last,
         cohort=order.cohort,
         private=order.private,
+        seen=fingerprint(candidate.case.paths),
         review_folder=store.folder,
         reviews=reviews,
     )
@@ -71,11 +72,7 @@ def _task(
 
 def inputs_of(task: CaseTask) -> str:
     """A fingerprint of everything that went into a case: what is known of it, and its files."""
-    case = task.candidate.case
-    masks = [part.path for reading in case.readings for part in reading.parts]
-    masks += [file.path for boxes in case.boxes for file in boxes.files]
-    masks += [file.path for slices in case.slices for file in slices.files]
     facts = msgspec.json.encode((__version__, task.patient, task.candidate, task.reviews))
     digest = hashlib.sha256(facts)
-    digest.update(fingerprint([*case.image.paths, *masks]).encode())
+    digest.update(task.seen.encode())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ task can be stopped, and after a death only the unfinished ones are tried again,
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Generic, Literal, TypeVar
 
 Task = TypeVar("Task")
@@ -34,10 +36,17 @@ class Lost:
 class WorkerPool(Generic[Task, Result]):
     """Worker processes for one function of one task."""
 
-    def __init__(self, function: Callable[[Task], Result], workers: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        function: Callable[[Task], Result],
+        workers: int,
+        timeout_s: float,
+        memory_bytes: int = 0,
+    ) -> None:
         self._function = function
         self._workers = max(1, workers)
         self._timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
         self._pool: ProcessPoolExecutor | None = None
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result | Lost]]:
@@ -96,7 +105,8 @@ class WorkerPool(Generic[Task, Result]):
             self._pool = ProcessPoolExecutor(
                 workers,
                 mp_context=_context(),
-                initializer=_ignore_interrupts,
+                initializer=_prepare,
+                initargs=(self._memory_bytes,),
             )
         return self._pool
 
@@ -147,6 +157,30 @@ def _is_broken(future: Future[Any]) -> bool:
     return isinstance(future.exception(), BrokenProcessPool)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl+C reaches the whole process group; the parent alone decides what it means."""
+def _prepare(memory_bytes: int) -> None:
+    """Make a new worker deaf to Ctrl+C and unable to eat up the machine's memory."""
+    # Ctrl+C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_memory(memory_bytes or machine_memory_bytes())
+
+
+def machine_memory_bytes() -> int:
+    """The main memory of this machine; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Let this process ask for so many bytes of addresses: more is a MemoryError, not a death.
+
+    Nothing is limited where the system (Windows) knows no such limit, and none is ever raised.
+    """
+    if limit_bytes <= 0 or not find_spec("resource"):
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit_bytes < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, hard))

@@ -73,7 +73,8 @@ class ExportSection(Section):
         with self.panel.trying():
             self.panel.logic.installRequirements()
             workers = self.panel.options.workers if self.panel.options else 0
-            self.job.start(Path(self.study), library.library_folder(), workers)
+            rebuild = self.ui.rebuildCheckBox.checked
+            self.job.start(Path(self.study), library.library_folder(), workers, rebuild=rebuild)
             self.outcome, self._pace = None, Pace()
             self.ui.logTextEdit.clear()
             self._progress(0, 0, _("Starting"))

@@ -1,0 +1,98 @@
+"""What must be true before a run begins: a target to write to, room on its disk, the same recipe.
+
+Everything here raises before a source is read or a byte is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from MedPrepLib.config import CASE_SECTIONS, Study
+from MedPrepLib.errors import RecipeError, RunError
+from MedPrepLib.pipeline.draft import CaseTask
+
+RESERVE_BYTES = 256 << 20
+"""Left free beside the cohort: ledger, report, pictures, and what others write meanwhile."""
+
+OVERHEAD = 1.05
+"""Checksums, chunk tables and partly filled bricks beside the voxels."""
+
+BYTES_PER_VOXEL = 3
+"""int16 for the image, uint8 for the mask; readings are sparse and hardly count."""
+
+SHOWN_CHANGES = 12
+
+RECIPE = ("seed", "split", *CASE_SECTIONS)
+"""The settings of single cases, and who trains or tests."""
+
+
+def require_room(folder: Path, tasks: Iterable[CaseTask]) -> None:
+    """Raise RunError unless the disk of ``folder`` has room for all of ``tasks`` and a reserve.
+
+    The estimate takes every image as if nothing could be left out. Images whose size the scan
+    does not tell (NIfTI, NRRD) count by the size of their files.
+    """
+    needed = OVERHEAD * sum(_bytes_of(task) for task in tasks) + RESERVE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RunError(
+            f"{folder}: up to {shown(needed)} may be needed, {shown(free)} are free; make room, "
+            "choose another folder with --out, or run with --force if you know better"
+        )
+
+
+def _bytes_of(task: CaseTask) -> int:
+    image = task.candidate.case.image
+    if image.geometry is not None:
+        i, j, k = image.geometry.size
+        return BYTES_PER_VOXEL * i * j * k
+    return sum(Path(path).stat().st_size for path in image.paths if Path(path).is_file())
+
+
+def shown(count: float) -> str:
+    """A number of bytes for people: 1.2 GB, 300.0 MB."""
+    unit, size = ("GB", 1e9) if count >= 1e9 else ("MB", 1e6)
+    return f"{count / size:.1f} {unit}"
+
+
+def recipe_of(study: Study) -> bytes:
+    """Every setting that makes a cohort another one, as JSON: what a later run compares with.
+
+    Left out are [run], which only says how the work is done, and sources: a study may grow.
+    """
+    return msgspec.json.encode({name: getattr(study, name) for name in RECIPE}, order="sorted")
+
+
+def require_same_recipe(before: bytes | None, study: Study) -> None:
+    """Raise RecipeError, listing what differs, when a cohort was begun with another recipe.
+
+    ``before`` is what :func:`recipe_of` gave when it was begun; None for a new cohort.
+    """
+    if before is None or before == recipe_of(study):
+        return
+    old, new = (msgspec.json.decode(recipe) for recipe in (before, recipe_of(study)))
+    changes = list(_differences("$", old, new))
+    listed = "".join(f"\n  {line}" for line in changes[:SHOWN_CHANGES])
+    more = len(changes) - SHOWN_CHANGES
+    listed += f"\n  ... and {more} more" if more > 0 else ""
+    raise RecipeError(
+        f"the cohort was made with other settings:{listed}\n"
+        "run with --rebuild to make it again with the new ones, or with --out FOLDER to keep both"
+    )
+
+
+def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _differences(f"{path}.{key}", old.get(key), new.get(key))
+    elif old != new:
+        yield f"{path}: {_value(old)} -> {_value(new)}"
+
+
+def _value(value: Any) -> str:
+    return "not set" if value is None else msgspec.json.encode(value).decode()
