@@ -1,8 +1,9 @@
 """The ledger: what was done with which inputs, so that a second run does only what changed.
 
 An SQLite file in the *private* folder beside the cohort, because it holds paths. It may be
-deleted: then everything is done again. Headers are kept by (path, size, mtime); results of cases
-by a fingerprint of their input files and of the recipe.
+deleted: then everything is done again. Headers are kept by folder, and hold for files of
+the same name, size and time of change; results of cases are kept by a fingerprint of their input
+files and of the recipe.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from MedPrepLib.atomic import FILE_MODE
 from MedPrepLib.errors import RunError
 from MedPrepLib.results import CaseResult
 
-LAYOUT = 1
+LAYOUT = 2
 _TABLES = """
 CREATE TABLE IF NOT EXISTS headers (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, record BLOB NOT NULL
-) WITHOUT ROWID;
+    folder BLOB NOT NULL, part INTEGER NOT NULL, reading TEXT NOT NULL, record BLOB NOT NULL,
+    PRIMARY KEY (folder, part)
+);
 CREATE TABLE IF NOT EXISTS cases (
     id TEXT PRIMARY KEY, inputs TEXT NOT NULL, recipe TEXT NOT NULL, result BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -42,7 +44,7 @@ class FileStamp(msgspec.Struct, frozen=True):
 
 def stamp(path: str) -> FileStamp:
     """The stamp of an existing file; OSError when there is none."""
-    status = Path(path).stat()
+    status = os.stat(path)  # noqa: PTH116 - once for every file of a study
     return FileStamp(path, status.st_size, status.st_mtime_ns)
 
 
@@ -64,20 +66,22 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def header(self, seen: FileStamp) -> bytes | None:
-        """The record kept for exactly this state of a file, if any."""
-        row = self._connection.execute(
-            "SELECT record FROM headers WHERE path = ? AND size = ? AND mtime_ns = ?",
-            (seen.path, seen.size, seen.mtime_ns),
-        ).fetchone()
-        return None if row is None else bytes(row[0])
+    def headers(self, folder: str, reading: str) -> list[bytes]:
+        """The records kept for the files of a folder, if they were read in this way."""
+        rows = self._connection.execute(
+            "SELECT record FROM headers WHERE folder = ? AND reading = ? ORDER BY part",
+            (os.fsencode(folder), reading),
+        )
+        return [row[0] for row in rows]
 
-    def keep_headers(self, records: Iterable[tuple[FileStamp, bytes]]) -> None:
-        """Remember header records, replacing older ones of the same paths."""
+    def keep_headers(self, folder: str, reading: str, records: Iterable[bytes]) -> None:
+        """Remember the records of a folder, in place of all that were kept for it before."""
+        name = os.fsencode(folder)
         with self._connection:
+            self._connection.execute("DELETE FROM headers WHERE folder = ?", (name,))
             self._connection.executemany(
-                "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?)",
-                ((seen.path, seen.size, seen.mtime_ns, record) for seen, record in records),
+                "INSERT INTO headers VALUES (?, ?, ?, ?)",
+                ((name, part, reading, record) for part, record in enumerate(records)),
             )
 
     def case(self, case_id: str, inputs: str, recipe: str) -> CaseResult | None:
@@ -136,6 +140,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     if layout not in (0, LAYOUT):
-        connection.executescript("DROP TABLE IF EXISTS headers; DROP TABLE IF EXISTS cases;")
+        connection.executescript(
+            "DROP TABLE IF EXISTS headers; DROP TABLE IF EXISTS cases; DROP TABLE IF EXISTS notes;"
+        )
     connection.executescript(_TABLES)
     connection.execute(f"PRAGMA user_version = {LAYOUT}")

@@ -8,10 +8,11 @@ deep. Whatever looks unusual raises OddStreamError: pydicom then has a second lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
 """The transfer syntax whose whole data set is compressed."""
@@ -37,12 +38,27 @@ class OddStreamError(Exception):
     """The stream is not what this parser is made for; a signal to headers.py, not to callers."""
 
 
-class _ShortError(Exception):
-    """More bytes are needed, from ``position`` (in the window) on."""
+class ShortError(Exception):
+    """Like OddStreamError a signal: more bytes are needed, from ``position`` (in the window) on."""
 
     def __init__(self, position: int) -> None:
         super().__init__(position)
         self.position = position
+
+
+class Element(NamedTuple):
+    """Where one element lies: its start, its value, its end.
+
+    ``width``: bytes of its length field; 0 for undefined length, where ``inner`` tells that what it
+    holds is implicit VR.
+    """
+
+    tag: int
+    start: int
+    value: int
+    after: int
+    width: int
+    inner: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +79,53 @@ class Elements:
 def is_vr(code: bytes) -> bool:
     """True when ``code`` is one of the two-letter value representations of PS3.5."""
     return code in _HEADER_BYTES
+
+
+def meta_elements(buffer: bytes, position: int, end: int) -> Iterator[Element]:
+    """The elements of group 2 (always explicit) from ``position`` up to exactly ``end``."""
+    last = -1
+    while position < end:
+        if position + 12 > len(buffer):
+            raise OddStreamError("file meta information that runs past what was read")
+        group, number, vr, length = _EXPLICIT(buffer, position)
+        head = _HEADER_BYTES.get(vr)
+        if head is None or group != 2 or number <= last:
+            raise OddStreamError("file meta information with a foreign element")
+        if head == 12:
+            (length,) = _LENGTH(buffer, position + 8)
+        value = position + head
+        yield Element(group << 16 | number, position, value, value + length, 4 if head == 12 else 2)
+        position = value + length
+        last = number
+    if position != end:
+        raise OddStreamError("file meta information of another length than it says")
+
+
+def top_elements(buffer: bytes, position: int, *, implicit: bool) -> Iterator[Element]:
+    """The elements of a data set up to and with the pixel data, as ``walk`` sees them.
+
+    Raises OddStreamError or ShortError (also behind the last element, without pixel data).
+    """
+    tag, end = 0, len(buffer)
+    while tag not in PIXEL_TAGS:
+        if position + 8 > end:
+            raise ShortError(position)
+        group, number, vr, length = _EXPLICIT(buffer, position)
+        tag = group << 16 | number
+        head = 8 if implicit else _HEADER_BYTES.get(vr)
+        if head is None:
+            raise OddStreamError(f"unexpected element at byte {position}")
+        value, width, inner = position + head, 2, implicit or vr == b"UN"
+        if implicit or head == 12:
+            if value > end:
+                raise ShortError(position)
+            (length,) = _LENGTH(buffer, value - 4)
+            width = 4
+        if length == UNDEFINED and tag not in PIXEL_TAGS:
+            width = 0
+            length = skip_undefined(buffer, value, implicit=inner, at=position) - value
+        yield Element(tag, position, value, value + length, width, inner)
+        position = value + length
 
 
 def walk(
@@ -93,7 +156,7 @@ def walk(
             if step(buffer, base, size, wanted, found):
                 return found
             advanced = len(buffer)
-        except _ShortError as short:
+        except ShortError as short:
             advanced = short.position
         if found.last_tag > give_up_tag and needed_tag not in found.values:
             return found
@@ -110,7 +173,7 @@ def walk(
 def _step_explicit(
     buffer: bytes, base: int, size: int, wanted: AbstractSet[int], found: Elements
 ) -> bool:
-    """Walk one window; True at the pixel data. Raises _ShortError with the place to go on."""
+    """Walk one window; True at the pixel data. Raises ShortError with the place to go on."""
     position, end, last, values = 0, len(buffer), found.last_tag, found.values
     header_bytes = _HEADER_BYTES
     while position + 8 <= end:
@@ -122,7 +185,7 @@ def _step_explicit(
         value = position + head
         if head == 12:
             if value > end:
-                raise _ShortError(position)
+                raise ShortError(position)
             (length,) = _LENGTH(buffer, position + 8)
             if tag in PIXEL_TAGS:
                 _note_pixels(found, tag, base + value, length)
@@ -132,12 +195,12 @@ def _step_explicit(
         after = value + length
         if tag in wanted:
             if after > end:
-                raise _ShortError(position)
+                raise ShortError(position)
             values[tag] = buffer[value:after]
         found.last_tag = last = tag
         position = after
     _check_inside(base + position, size)
-    raise _ShortError(position)
+    raise ShortError(position)
 
 
 def _step_implicit(
@@ -159,12 +222,12 @@ def _step_implicit(
         after = value + length
         if tag in wanted:
             if after > end:
-                raise _ShortError(position)
+                raise ShortError(position)
             values[tag] = buffer[value:after]
         found.last_tag = last = tag
         position = after
     _check_inside(base + position, size)
-    raise _ShortError(position)
+    raise ShortError(position)
 
 
 def _check_inside(position: int, size: int) -> None:
@@ -181,14 +244,14 @@ def skip_undefined(buffer: bytes, position: int, *, implicit: bool, at: int = 0)
     """The position behind a sequence of undefined length whose first item is at ``position``.
 
     Iterative: ``open_levels`` holds, for every open sequence or item of undefined length, whether
-    its content is implicit VR. Raises OddStreamError, or _ShortError with ``at`` when the
+    its content is implicit VR. Raises OddStreamError, or ShortError with ``at`` when the
     buffer ends first.
     """
     open_levels = [implicit]
     end = len(buffer)
     while open_levels:
         if position + 8 > end:
-            raise _ShortError(at)
+            raise ShortError(at)
         group, element, length = _IMPLICIT(buffer, position)
         tag = group << 16 | element
         inner = open_levels[-1]
@@ -214,7 +277,7 @@ def _skip_explicit(buffer: bytes, position: int, open_levels: list[bool], at: in
         raise OddStreamError("an unknown value representation inside a sequence")
     if head == 12:
         if position + 12 > len(buffer):
-            raise _ShortError(at)
+            raise ShortError(at)
         (length,) = _LENGTH(buffer, position + 8)
         if length == UNDEFINED:
             open_levels.append(vr == b"UN")

@@ -75,14 +75,16 @@ def _read(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Orde
 
 
 def _raw_values(dataset: FileDataset, wanted: AbstractSet[int]) -> dict[int, bytes]:
+    """The bytes of the wanted elements; asking for one by its tag could convert it."""
     from pydicom.dataelem import RawDataElement
 
-    values: dict[int, bytes] = {}
-    for tag in wanted:
-        element: object = dataset.get_item(tag)
-        if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
-            values[tag] = element.value
-    return values
+    return {
+        int(element.tag): element.value
+        for element in dataset.values()
+        if isinstance(element, RawDataElement)
+        and element.tag in wanted
+        and isinstance(element.value, bytes)
+    }
 
 
 def _syntax_of(dataset: FileDataset) -> str:

@@ -201,13 +201,18 @@ WANTED: frozenset[int] = frozenset(
 )
 
 
+def context_of(elements: Mapping[int, bytes], order: Order) -> Context:
+    """What the other elements of a header say about how each of them is to be read."""
+    signed = any(elements.get(PIXEL_REPRESENTATION, b"")[:2])
+    return Context(order, elements.get(CHARACTER_SET, b""), signed)
+
+
 def decode(elements: Mapping[int, bytes], order: Order) -> tuple[dict[str, Value], tuple[str, ...]]:
     """SliceHeader fields by name, and the keywords of vital attributes that are unreadable.
 
     Empty elements and unreadable ones that no voxel depends on count as absent.
     """
-    signed = any(elements.get(PIXEL_REPRESENTATION, b"")[:2])
-    context = Context(order, elements.get(CHARACTER_SET, b""), signed)
+    context = context_of(elements, order)
     values: dict[str, Value] = {}
     unreadable: list[str] = []
     for tag, raw in elements.items():

@@ -29,7 +29,10 @@ def scan_cases(order: Order, ledger: Ledger | None, listen: Listener) -> Scanned
         found += 1
         listen(Step("scan", found, 0, item if nameable else ""))
 
-    scanned = scan(order.study, order.base, ledger, heard)
+    def heard_files(count: int) -> None:
+        listen(Step("scan", found, 0, f"{count} files"))
+
+    scanned = scan(order.study, order.base, ledger, heard, heard_files)
     people = screen_people([c.case for c in scanned.candidates])
     candidates = tuple(
         msgspec.structs.replace(

@@ -32,13 +32,15 @@ def scan(
     base: Path,
     ledger: Ledger | None = None,
     on_case: Callable[[str], None] = lambda _: None,
+    on_files: Callable[[int], None] = lambda _: None,
 ) -> Scanned:
     """Find every case that the sources of ``study`` describe; paths are relative to ``base``.
 
-    ``on_case`` hears the id of every case as it is found. With a ledger, only new and changed
-    files are opened. Raises ConfigError for sources that do not exist.
+    ``on_case`` hears the id of every case as it is found, ``on_files`` now and then how many files
+    were looked at; both may raise to end the scan. With a ledger, only new and changed files are
+    opened. Raises ConfigError for sources that do not exist.
     """
-    reader = HeaderReader(ledger, study.screen.key_tags)
+    reader = HeaderReader(ledger, study.screen.key_tags, on_files)
     candidates: list[Candidate] = []
     findings: list[Finding] = []
     for index, source in enumerate(study.sources):

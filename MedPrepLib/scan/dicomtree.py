@@ -19,7 +19,7 @@ from MedPrepLib.scan.found import Candidate, Drawn
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import annotation_readings, found_volume
 from MedPrepLib.scan.readings import drawn_in
-from MedPrepLib.scan.walk import files_below, image_suffix
+from MedPrepLib.scan.walk import image_suffix, listings_below
 
 
 def scan_dicom_tree(
@@ -37,8 +37,9 @@ def scan_dicom_tree(
     tells images from masks, which the folder convention and a table do. Findings that belong to
     no case are about ``called``.
     """
-    paths = [path for path in files_below(root) if masks is None or not _inside(path, masks)]
-    headers, others, unreadable = reader.read(paths, called)
+    before = reader.files_seen
+    headers, others, unreadable = reader.read(listings_below(root, masks), called)
+    count = reader.files_seen - before
     yield from unreadable
     groups = group_series(headers)
     yield from describe_objects(groups, called)
@@ -52,14 +53,8 @@ def scan_dicom_tree(
         yield candidate(item, person, found, drawn, source.modality)
     if others:
         files = sum(1 for path in others if image_suffix(path))
-        message = (
-            f"{len(others)} of {len(paths)} files are no DICOM objects ({files} are image files)"
-        )
+        message = f"{len(others)} of {count} files are no DICOM objects ({files} are image files)"
         yield catalog.FILE_IGNORED.at(called, message)
-
-
-def _inside(path: str, folder: Path) -> bool:
-    return Path(path).is_relative_to(folder)
 
 
 def _names(images: Sequence[SeriesGroup], root: Path) -> list[str]:

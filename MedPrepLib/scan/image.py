@@ -14,7 +14,7 @@ from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.scan.found import ImageFound
 from MedPrepLib.scan.headers import HeaderReader
-from MedPrepLib.scan.walk import files_below, image_suffix, is_plain_file
+from MedPrepLib.scan.walk import Listing, image_suffix, is_plain_file, listing_of, listings_below
 
 
 def find_image(path: Path, item: str, reader: HeaderReader, screen: Screen) -> ImageFound:
@@ -26,10 +26,10 @@ def find_image(path: Path, item: str, reader: HeaderReader, screen: Screen) -> I
     if is_plain_file(str(path)):
         if image_suffix(path.name):
             return _file_image(str(path))
-        return _folder_image([str(path)], item, reader, screen)
+        return _folder_image([listing_of(str(path))], item, reader, screen)
     if not path.is_dir():
         return _nothing(catalog.FILE_MISSING.at(item, "the image file or folder does not exist"))
-    return _folder_image(list(files_below(path)), item, reader, screen)
+    return _folder_image(list(listings_below(path)), item, reader, screen)
 
 
 def _file_image(path: str) -> ImageFound:
@@ -41,9 +41,10 @@ def _nothing(finding: Finding) -> ImageFound:
 
 
 def _folder_image(
-    files: Sequence[str], item: str, reader: HeaderReader, screen: Screen
+    listings: Sequence[Listing], item: str, reader: HeaderReader, screen: Screen
 ) -> ImageFound:
-    headers, others, unreadable = reader.read(files, item)
+    headers, others, unreadable = reader.read(listings, item)
+    count = sum(len(listing.names) for listing in listings)
     groups = group_series(headers)
     volumes = [found_volume(g, item, screen) for g in groups if g.kind == "image"]
     masks = annotation_readings(groups)
@@ -54,16 +55,14 @@ def _folder_image(
         images = [path for path in others if image_suffix(path)]
         if len(images) == 1 and not headers:
             return _file_image(images[0])
-        why = f"{len(files)} files, none of them an image slice; {len(images)} image files"
+        why = f"{count} files, none of them an image slice; {len(images)} image files"
         code = catalog.AMBIGUOUS_IMAGE if len(images) > 1 else catalog.FILE_UNREADABLE
         return _nothing(code.at(item, why))
     left = [path for path in others if not image_suffix(path)]
     if left:
         extra = (
             *extra,
-            catalog.FILE_IGNORED.at(
-                item, f"{len(left)} of {len(files)} files are no DICOM objects"
-            ),
+            catalog.FILE_IGNORED.at(item, f"{len(left)} of {count} files are no DICOM objects"),
         )
     findings = (*chosen.findings, *extra, *notes)
     return ImageFound(

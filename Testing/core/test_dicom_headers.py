@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import save, set_pixels, slice_dataset
+from header_witness import expected
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -45,30 +46,6 @@ def _element(tag: int, vr: bytes, value: bytes) -> bytes:
     return head + struct.pack("<H", len(value)) + value
 
 
-def _expected(ds: pydicom.FileDataset, keyword: str, fallback: object) -> object:
-    """What pydicom says, in the type of SliceHeader."""
-    try:
-        value = ds.get(keyword)
-    except (TypeError, ValueError):
-        return fallback
-    if value is None or value == "":
-        return fallback
-    if isinstance(fallback, str):
-        if isinstance(value, pydicom.multival.MultiValue):
-            return ", ".join(map(str, value))
-        return str(value)
-    if keyword == "ImageType":
-        return tuple(str(v).strip() for v in ([value] if isinstance(value, str) else value))
-    if isinstance(value, pydicom.multival.MultiValue):
-        numbers = tuple(map(float, value))
-        single = keyword in ("EchoNumbers", "EchoTime", "KVP")
-        return numbers[0] if single else numbers
-    try:
-        return float(value)
-    except ValueError:  # NumberOfFrames "1A" in one of pydicom's files
-        return fallback
-
-
 def test_the_fast_walk_agrees_with_pydicom_on_every_field_of_every_real_file(
     shared_data, monkeypatch
 ):
@@ -92,7 +69,7 @@ def test_the_fast_walk_agrees_with_pydicom_on_every_field_of_every_real_file(
             for field in FIELDS:
                 if field.name in ("padding_value", "padding_limit", "b_value"):
                     continue
-                wanted = _expected(ds, field.keyword, defaults[field.name])
+                wanted = expected(ds, field.keyword, defaults[field.name])
                 found = getattr(header, field.name)
                 assert found == wanted, (path.name, field.keyword)
             padding = ds.get("PixelPaddingValue")

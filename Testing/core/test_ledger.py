@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 
 import pytest
 
 from MedPrepLib.errors import RunError
-from MedPrepLib.ledger import FileStamp, fingerprint, open_ledger, stamp
+from MedPrepLib.ledger import fingerprint, open_ledger, stamp
 from MedPrepLib.results import CaseResult
 
 
@@ -15,15 +16,26 @@ def result(case_id: str) -> CaseResult:
     return CaseResult(case_id, "p", "a", "CT", "GE", "F", 50, ())
 
 
-def test_headers_are_kept_for_exactly_one_state_of_a_file(tmp_path) -> None:
-    seen = FileStamp("a.dcm", 10, 99)
+def test_headers_are_kept_by_folder_and_way_of_reading(tmp_path) -> None:
     with open_ledger(tmp_path / "l.sqlite") as ledger:
-        ledger.keep_headers([(seen, b"record")])
+        ledger.keep_headers("a", "r1", [b"one", b"two", b"three"])
+        ledger.keep_headers("b\udcff", "r1", [b"other"])
+        ledger.keep_headers("a", "r1", [b"1", b"2"])
     with open_ledger(tmp_path / "l.sqlite") as ledger:
-        assert ledger.header(seen) == b"record"
-        assert ledger.header(FileStamp("a.dcm", 11, 99)) is None
-        assert ledger.header(FileStamp("a.dcm", 10, 98)) is None
-        assert ledger.header(FileStamp("b.dcm", 10, 99)) is None
+        assert ledger.headers("a", "r1") == [b"1", b"2"]
+        assert ledger.headers("b\udcff", "r1") == [b"other"]
+        assert ledger.headers("a", "r2") == []
+
+
+def test_a_ledger_of_an_older_layout_is_started_afresh(tmp_path) -> None:
+    connection = sqlite3.connect(tmp_path / "l.sqlite")
+    connection.executescript(
+        "CREATE TABLE headers (path TEXT PRIMARY KEY, record BLOB); PRAGMA user_version = 1;"
+    )
+    connection.close()
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.keep_headers("a", "r", [b"1"])
+        assert ledger.headers("a", "r") == [b"1"]
 
 
 def test_a_case_counts_as_done_for_the_same_inputs_and_recipe_only(tmp_path) -> None:

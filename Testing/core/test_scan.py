@@ -7,10 +7,13 @@ import os
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from dicom_files import write_series
 
 from MedPrepLib.config import parse_study
+from MedPrepLib.dicom.headers import read_header
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
@@ -18,6 +21,9 @@ from MedPrepLib.ledger import open_ledger
 from MedPrepLib.sample import write_sample
 from MedPrepLib.sample.niftifile import write_nifti
 from MedPrepLib.scan import Scanned, scan
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.records import FileSeen, decoded, encoded, reading_of
+from MedPrepLib.scan.walk import listings_below
 
 LABELS = "\n[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
 
@@ -229,3 +235,82 @@ def test_the_ledger_spares_every_header_that_did_not_change(sample, tmp_path) ->
         touched = next(p for p in (tmp_path / "raw").rglob("image/*") if p.is_file())
         os.utime(touched, ns=(5, 5))
         assert found(tmp_path, source, ledger).headers_read == 1
+
+
+def dicom_tree(folder: Path, ledger, study: str = "") -> Scanned:
+    text = f'name = "x"\n{study}[[sources]]\nkind = "dicom"\npath = "raw"{LABELS}'
+    return scan(parse_study(text), folder, ledger)
+
+
+def test_a_rescan_notices_what_changed_came_and_went(tmp_path) -> None:
+    paths = write_series(tmp_path / "raw/a", 5)
+    write_series(tmp_path / "raw/b", 4)
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        assert dicom_tree(tmp_path, ledger).headers_read == 9
+        assert dicom_tree(tmp_path, ledger).headers_read == 0
+        Path(paths[0]).unlink()
+        shutil.copy(paths[1], tmp_path / "raw/b/new")
+        os.utime(paths[2], ns=(5, 5))
+        again = dicom_tree(tmp_path, ledger)
+        assert (again.files_seen, again.headers_read) == (9, 2)
+        assert again.candidates == dicom_tree(tmp_path, None).candidates
+        assert dicom_tree(tmp_path, ledger).candidates == again.candidates
+
+
+def test_other_key_attributes_are_looked_for_again(tmp_path) -> None:
+    write_series(tmp_path / "raw/a", 3)
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        dicom_tree(tmp_path, ledger)
+        study = '[screen]\nkey_tags = ["KVP"]\n'
+        assert dicom_tree(tmp_path, ledger, study).headers_read == 3
+
+
+def test_a_cancelled_scan_keeps_what_it_has_read_and_tells_how_far_it_is(tmp_path) -> None:
+    for path in write_series(tmp_path / "raw/a", 3):
+        for copy in range(300):
+            (tmp_path / f"raw/a/{Path(path).name}_{copy}").hardlink_to(path)
+    heard = []
+
+    def cancel(count: int) -> None:
+        heard.append(count)
+        raise KeyboardInterrupt
+
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        reader = HeaderReader(ledger, (), cancel)
+        with pytest.raises(KeyboardInterrupt):
+            reader.read(listings_below(tmp_path / "raw"), "a")
+        assert heard == [500]
+        rest = HeaderReader(ledger, ())
+        headers, _, _ = rest.read(listings_below(tmp_path / "raw"), "a")
+    assert (len(headers), rest.headers_read) == (903, 903 - reader.headers_read)
+
+
+def test_a_record_that_is_none_is_read_anew(tmp_path) -> None:
+    write_series(tmp_path / "raw/a", 3)
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.keep_headers(str(tmp_path / "raw/a"), reading_of(()), [b"junk"])
+        reader = HeaderReader(ledger, ())
+        assert len(reader.read(listings_below(tmp_path / "raw"), "a")[0]) == 3
+
+
+def test_records_give_back_headers_bit_by_bit(tmp_path) -> None:
+    header = read_header(write_series(tmp_path, 1)[0])
+    others = [
+        msgspec.structs.replace(header, path=str(tmp_path / name), position=position)
+        for name, position in (("a", (0.0, 1.0, 2.0)), ("b", (-0.0, 1.0, 2.0)))
+    ]
+    files = [FileSeen(Path(h.path).name, h.size_bytes, h.mtime_ns, h) for h in others]
+    files.insert(1, FileSeen("aa", 3, 4, None))
+    back = decoded(encoded(files), str(tmp_path))
+    assert repr(back) == repr(files)
+
+
+def test_a_file_whose_name_is_no_text_is_named_unreadable(tmp_path) -> None:
+    path = write_series(tmp_path / "raw", 1)[0]
+    try:
+        Path(path).rename(os.fsdecode(os.fsencode(tmp_path / "raw") + b"/\xff"))
+    except OSError:
+        pytest.skip("this file system takes names in Unicode only")
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        findings = dicom_tree(tmp_path, ledger).findings
+    assert "FILE_UNREADABLE" in [f.code for f in findings]

@@ -1,0 +1,161 @@
+"""How fast DICOM headers are read beside other tools, and what a rescan costs.
+
+Run from the repository root: ``python Testing/bench/bench_headers.py [--files 8000]``. CPU time of
+one process, candidates take turns in one run, medians; files are in the page cache. The archive is
+made of headers of the real test data when there are any, else of the sample study. Slow tools read
+a part of the files and their time is multiplied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from archive_files import default_models, write_archive
+
+from MedPrepLib.dicom.fields import TAG_OF, WANTED
+from MedPrepLib.dicom.headers import read_header
+from MedPrepLib.dicom.neighbors import HeaderParser
+from MedPrepLib.ledger import open_ledger
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.walk import listings_below
+
+KEYS = ("PatientID", "StudyDescription")
+RESCAN_US = 10
+
+
+def cpu_s(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def with_pydicom(paths):
+    import pydicom
+
+    tags = sorted(WANTED)
+    for path in paths:
+        for element in pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True):
+            assert element.value is not NotImplemented
+
+
+def with_gdcm(gdcm, paths):
+    scanner = gdcm.Scanner()
+    for tag in TAG_OF.values():
+        scanner.AddTag(gdcm.Tag(tag >> 16, tag & 0xFFFF))
+    assert scanner.Scan(gdcm.FilenamesType(paths))
+
+
+def with_simpleitk(sitk, folders):
+    for folder in folders:
+        for series in sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder):
+            assert sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder, series)
+
+
+def alone(paths):
+    for path in paths:
+        read_header(path, KEYS)
+
+
+def in_a_row(paths):
+    parser = HeaderParser(KEYS)
+    for path in paths:
+        parser.read(path)
+
+
+def peers_of(paths, folders):
+    """(name, work, factor, ratio to reach)."""
+    tenth = paths[::10]
+    peers = [("pydicom, same tags with values", lambda: with_pydicom(tenth), 10, 12)]
+    gdcm, sitk = module("gdcm"), module("SimpleITK")
+    if gdcm is not None:
+        half = [p for p in paths if Path(p).parent.name[-1] in "02468"]
+        factor = len(paths) / len(half)
+        peers.append(("GDCM Scanner, same tags", lambda: with_gdcm(gdcm, half), factor, 4))
+    if sitk is not None:
+        some = folders[::5]
+        factor = len(folders) / len(some)
+        peers.append(("SimpleITK series listing", lambda: with_simpleitk(sitk, some), factor, 0))
+    peers.append(("MedPrep, every file alone", lambda: alone(tenth), 10, 0))
+    return peers
+
+
+def module(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        print(f"{name} is not installed; its row is left out (pip install '.[bench]')")
+        return None
+
+
+def header_rows(paths, folders, rounds):
+    peers = peers_of(paths, folders)
+    mine, theirs = [], [[] for _ in peers]
+    in_a_row(paths[:400])
+    for _ in range(rounds):
+        mine.append(cpu_s(lambda: in_a_row(paths)))
+        for times, (_, work, factor, _) in zip(theirs, peers, strict=True):
+            times.append(cpu_s(work) * factor)
+    own = statistics.median(mine)
+    count = len(paths)
+    print(f"{'headers of ' + str(count) + ' files':<34}{'us a file':>10}{'ratio':>9}{'target':>9}")
+    print(f"{'MedPrep, one after the other':<34}{own / count * 1e6:10.1f}")
+    for times, (name, _, _, target) in zip(theirs, peers, strict=True):
+        other = statistics.median(times)
+        shown = f"{target:8g}x" if target else ""
+        met = "  missed" if other / own < target else ""
+        print(f"{name:<34}{other / count * 1e6:10.1f}{other / own:8.1f}x{shown}{met}", flush=True)
+
+
+def rescan_rows(tree, count, rounds):
+    """Listing alone, a first scan into an empty ledger, and scans that change nothing."""
+
+    def scan(ledger):
+        reader = HeaderReader(ledger, KEYS)
+        headers, _, _ = reader.read(listings_below(tree), "tree")
+        assert len(headers) == count
+        return reader.headers_read
+
+    with open_ledger(tree.parent / "ledger.sqlite") as ledger:
+        first = cpu_s(lambda: scan(ledger))
+        assert scan(ledger) == 0
+        listing = [cpu_s(lambda: list(listings_below(tree))) for _ in range(3 * rounds)]
+        again = [cpu_s(lambda: scan(ledger)) for _ in range(3 * rounds)]
+    rows = [
+        ("first scan, ledger included", [first], 0),
+        ("rescan, nothing changed", again, RESCAN_US),
+        ("of this, listing with size and time", listing, 0),
+    ]
+    for name, times, target in rows:
+        per_file = statistics.median(times) / count * 1e6
+        shown = f"<= {target} us" + ("  missed" if per_file > target else "") if target else ""
+        print(f"{name:<36}{per_file:8.1f}  {shown}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=8000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        series = write_archive(tree, default_models(Path(folder)), given.files)
+        paths = sorted(str(path) for path in tree.rglob("*.dcm"))
+        folders = sorted({str(Path(path).parent) for path in paths})
+        assert (len(paths), len(folders)) == (given.files, series)
+        header_rows(paths, folders, given.rounds)
+        rescan_rows(tree, given.files, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
