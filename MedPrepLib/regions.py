@@ -33,13 +33,18 @@ class Components:
 
 
 def extent(labels: VoxelArray) -> Slices:
-    """The smallest box (k, j, i) that holds every voxel other than 0; EMPTY if there is none."""
-    rows = labels.reshape(labels.shape[0], -1).max(axis=1)
-    inner = _span(rows)
-    if inner.stop == 0:
+    """The smallest box (k, j, i) that holds every voxel other than 0; EMPTY if there is none.
+
+    Every voxel is looked at once: slices from both ends until one is not empty, what lies between
+    them as one plane of maxima.
+    """
+    count = labels.shape[0]
+    first = next((k for k in range(count) if labels[k].any()), None)
+    if first is None:
         return EMPTY
-    plane = labels[inner].max(axis=0)
-    return (inner, _span(plane.max(axis=1)), _span(plane.max(axis=0)))
+    last = next(k for k in range(count - 1, first - 1, -1) if labels[k].any())
+    plane = labels[first : last + 1].max(axis=0)
+    return (slice(first, last + 1), _span(plane.max(axis=1)), _span(plane.max(axis=0)))
 
 
 def label_extents(labels: VoxelArray) -> dict[int, Slices]:

@@ -21,6 +21,9 @@ from MedPrepLib.regions import EMPTY, Slices, components, extent, label_extents
 from MedPrepLib.segmentation import Segment, Segmentation
 
 IndexArray = npt.NDArray[np.int64]
+Step = slice | IndexArray
+
+_WORD = np.dtype(np.uint64)
 
 NAMED_LABELS = 6
 """Labels whose volumes a message spells out; those that changed most come first."""
@@ -50,7 +53,12 @@ class Sampling:
         return self.lattice.relation is Relation.OBLIQUE
 
     def apply(self, labels: VoxelArray) -> VoxelArray:
-        """Labels (k, j, i) of the source grid on the target grid; 0 outside the source."""
+        """Labels (k, j, i) of the source grid on the target grid; 0 outside the source.
+
+        Where the grids are one and the same these are ``labels`` themselves, no copy.
+        """
+        if self.lattice.relation is Relation.SAME and self.source.size == self.target.size:
+            return labels
         result = np.zeros(self.target.shape, dtype=labels.dtype)
         where = extent(labels)
         if where != EMPTY:
@@ -211,7 +219,12 @@ def _sample_axes(how: Sampling, labels: VoxelArray, where: Slices, result: Voxel
         places.append(slice(int(hits[0]), int(hits[-1]) + 1))
         indices.append(index[places[-1]])
     i, j, k = places
-    result[k, j, i] = _taken(labels, how.lattice.axes, indices)
+    order = tuple(2 - how.lattice.axes[axis] for axis in (2, 1, 0))
+    steps = [_as_slice(index) for index in reversed(indices)]
+    if _is_mirrored(labels, order, steps):
+        _copy_mirrored(labels, steps, result[k, j, i])
+    else:
+        result[k, j, i] = _taken(labels.transpose(order), steps)
 
 
 def nearest(scale: float, offset: float, count: int) -> IndexArray:
@@ -220,19 +233,46 @@ def nearest(scale: float, offset: float, count: int) -> IndexArray:
     return np.asarray(np.floor(position + (0.5 + TIE_TOLERANCE)), dtype=np.int64)
 
 
-def _taken(labels: VoxelArray, axes: Index, indices: list[IndexArray]) -> VoxelArray:
-    """Labels at the product of per-axis source indices, axes in the target's order (k, j, i)."""
-    order = tuple(2 - axes[axis] for axis in (2, 1, 0))
-    turned = labels.transpose(order)
-    steps = [_as_slice(index) for index in (indices[2], indices[1], indices[0])]
-    turned = turned[tuple(s if isinstance(s, slice) else slice(None) for s in steps)]
-    for axis, step in enumerate(steps):
-        if not isinstance(step, slice):
-            turned = turned.take(step, axis=axis)
+def _taken(turned: VoxelArray, steps: list[Step]) -> VoxelArray:
+    """Labels at the product of per-axis indices (a view where all of them are slices).
+
+    The axis that leaves the fewest voxels is looked up first.
+    """
+    turned = turned[tuple(s if isinstance(s, slice) else _span(s) for s in steps)]
+    looked_up = {axis: s - s.min() for axis, s in enumerate(steps) if not isinstance(s, slice)}
+    for axis in sorted(looked_up, key=lambda a: looked_up[a].size / turned.shape[a]):
+        turned = turned.take(looked_up[axis], axis=axis)
     return turned
 
 
-def _as_slice(index: IndexArray) -> slice | IndexArray:
+def _is_mirrored(labels: VoxelArray, order: tuple[int, ...], steps: list[Step]) -> bool:
+    """True when rows are only read backwards, in slices that are made of whole words."""
+    if order != (0, 1, 2) or not all(isinstance(s, slice) for s in steps):
+        return False
+    backwards = isinstance(steps[2], slice) and steps[2].step == -1
+    return backwards and labels.flags.c_contiguous and labels[0].nbytes % _WORD.itemsize == 0
+
+
+def _copy_mirrored(labels: VoxelArray, steps: list[Step], result: VoxelArray) -> None:
+    """``labels[steps]`` with rows read backwards, eight bytes at a time instead of one.
+
+    A slice is copied from its last byte to its first: words in reverse order, each byte-swapped.
+    Seen from its end that copy is the slice itself (in the other byte order), and rows read
+    backwards are plain runs of bytes in it.
+    """
+    backward = np.empty(labels.shape[1:], dtype=labels.dtype.newbyteorder())
+    words = backward.reshape(-1).view(_WORD)
+    slices, *within = steps
+    for source, target in zip(labels[slices], result, strict=True):
+        words[:] = source.reshape(-1).view(_WORD.newbyteorder())[::-1]
+        target[...] = backward[::-1, ::-1][tuple(within)]
+
+
+def _span(index: IndexArray) -> slice:
+    return slice(int(index.min()), int(index.max()) + 1)
+
+
+def _as_slice(index: IndexArray) -> Step:
     """The indices as a slice where they follow each other up or down, which copies fastest."""
     first, last = int(index[0]), int(index[-1])
     step = 1 if last >= first else -1
