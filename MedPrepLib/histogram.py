@@ -38,12 +38,18 @@ class Histogram:
     def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
         self.counts = np.zeros(-2 * LOWEST, dtype=np.int64) if counts is None else counts
 
-    def add(self, values: npt.NDArray[np.int16]) -> None:
-        """Count ``values``. Call this with chunks: the widening to intp is a copy."""
-        if values.size:
-            start = int(values.min())
-            found = np.bincount(np.subtract(values, start, dtype=np.intp))
-            self.counts[start - LOWEST : start - LOWEST + found.size] += found
+    def add(self, values: npt.NDArray[np.int16]) -> tuple[int, int]:
+        """Count ``values``; the lowest and the highest of them (0 and 0 when there are none).
+
+        Call this with chunks: what bincount counts is a copy of eight bytes per value.
+        """
+        if not values.size:
+            return 0, 0
+        low = int(values.min())
+        # From the lowest on, as uint16: differences of int16 that wrap around come out right.
+        found = np.bincount(np.subtract(values, np.int16(low)).view(np.uint16))
+        self.counts[low - LOWEST : low - LOWEST + found.size] += found
+        return low, low + found.size - 1
 
     def between(self, low: int, high: int) -> int:
         """How many values lie between ``low`` and ``high``, both inclusive."""

@@ -52,6 +52,20 @@ class Volume:
         return Volume(array, self.geometry)
 
 
+def voxels_to_overwrite(volume: Volume) -> VoxelArray:
+    """The voxels as a writable array (k, j, i), for their only owner, who gives ``volume`` up.
+
+    It is the volume's own memory, so the volume changes with it; a copy where that memory is
+    read-only by itself (a frozen array, a mapped file).
+    """
+    own = volume.array.view()
+    try:
+        own.flags.writeable = True
+    except ValueError:
+        return volume.array.copy()
+    return own
+
+
 def to_sitk(volume: Volume) -> SimpleITK.Image:
     """The volume as a SimpleITK image (a copy); LPS on both sides, so nothing is flipped."""
     import SimpleITK as sitk

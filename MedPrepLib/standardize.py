@@ -2,7 +2,8 @@
 
 CT becomes int16 Hounsfield units clipped to a fixed range; every other modality keeps its values,
 as int16 where they are integers that fit and as float32 otherwise. Everything is done in chunks:
-besides the result no array as large as the volume is made.
+besides the result no array as large as the volume is made, and not even the result where the
+caller gives the volume up (``in_place``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from MedPrepLib.config.settings import Standardize
 from MedPrepLib.errors import ConfigError, GeometryError
 from MedPrepLib.findings import Finding
 from MedPrepLib.histogram import CHUNK, LOWEST, Histogram, Moments, float_moments
-from MedPrepLib.images import Volume, VoxelArray
+from MedPrepLib.images import Volume, VoxelArray, voxels_to_overwrite
 from MedPrepLib.results import Statistics
 from MedPrepLib.segmentation import BoolArray
 from MedPrepLib.window import window
@@ -65,6 +66,7 @@ def standardize(
     padding_value: float | None = None,
     *,
     padding: BoolArray | None = None,
+    in_place: bool = False,
 ) -> Standardized:
     """The image as a model sees it.
 
@@ -74,6 +76,9 @@ def standardize(
     ``item``: NOT_FINITE, CONSTANT_IMAGE, NOT_HU, CLIPPED. Raises GeometryError when ``padding``
     has another shape,
     ConfigError when the CT range is empty.
+
+    ``volume`` is left as it is. With ``in_place`` the caller, its only owner, gives it up: where
+    its type is already that of the result (int16, float32) the result takes its memory.
     """
     if padding is not None and padding.shape != volume.array.shape:
         raise GeometryError(
@@ -81,8 +86,10 @@ def standardize(
         )
     flat_mask = None if padding is None else padding.reshape(-1)
     if modality.upper() == "CT":
-        return _standardize_ct(volume, settings, item, flat_mask, padding_value)
-    return _standardize_other(volume, settings, item, flat_mask, padding_value)
+        room = _room(volume, in_place=in_place)
+        return _standardize_ct(volume, settings, item, flat_mask, padding_value, room)
+    array = _narrowed(volume, in_place=in_place)
+    return _standardize_other(volume, settings, item, flat_mask, padding_value, array)
 
 
 # --- CT ---------------------------------------------------------------------------------------
@@ -92,25 +99,16 @@ def _standardize_ct(
     item: str,
     mask: BoolArray | None,
     padding_value: float | None,
+    result: npt.NDArray[np.int16],
 ) -> Standardized:
     low, high = settings.ct_low_hu, settings.ct_high_hu
     if low >= high:
         raise ConfigError([f"$.standardize.ct_low_hu: {low} HU is not below ct_high_hu, {high} HU"])
     if padding_value is not None and padding_value > PADDING_LIMIT_HU:
         padding_value = None
-    result = np.empty(volume.array.shape, dtype=np.int16)
-    histogram, marked, not_finite = Histogram(), 0, 0
-    source, target = volume.array.reshape(-1), result.reshape(-1)
-    for part in _chunks(source.size):
-        values, broken = _saturated(source[part])
-        np.clip(values, low, high, out=target[part])
-        padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
-        not_finite += 0 if broken is None else int(np.count_nonzero(broken))
-        if padded is not None:
-            marked += int(np.count_nonzero(padded))
-            target[part][padded] = low
-            values = values[~padded]
-        histogram.add(values)
+    histogram, marked, not_finite = _clip_and_count(
+        volume.array.reshape(-1), result.reshape(-1), (low, high), mask, padding_value
+    )
     inside = histogram.without(OUTSIDE_FOV_HU)
     moments = inside.clipped(low, high).moments(settings.percentiles)
     below, above = inside.between(LOWEST, low - 1), inside.between(high + 1, INT16.max)
@@ -122,6 +120,42 @@ def _standardize_ct(
     )
     statistics = _statistics(moments, padding, below, above)
     return Standardized(volume.with_array(result), statistics, findings, float(low))
+
+
+def _room(volume: Volume, *, in_place: bool) -> npt.NDArray[np.int16]:
+    """Where the result is written: the volume's own memory, or new memory."""
+    if in_place and volume.array.dtype == np.int16:
+        return voxels_to_overwrite(volume)
+    return np.empty(volume.array.shape, dtype=np.int16)
+
+
+def _clip_and_count(
+    source: VoxelArray,
+    target: npt.NDArray[np.int16],
+    limits_hu: tuple[int, int],
+    mask: BoolArray | None,
+    padding_value: float | None,
+) -> tuple[Histogram, int, int]:
+    """Clipped values into ``target``, which may be the memory of ``source``; chunk by chunk.
+
+    The histogram of the values before clipping, without padding; the voxels that were marked as
+    padding, and those that are not finite.
+    """
+    histogram, marked, not_finite = Histogram(), 0, 0
+    low, high = limits_hu
+    for part in _chunks(source.size):
+        values, broken = _saturated(source[part])
+        padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
+        not_finite += 0 if broken is None else int(np.count_nonzero(broken))
+        lowest, highest = histogram.add(values if padded is None else values[~padded])
+        if padded is not None or lowest < low or highest > high:
+            np.clip(values, low, high, out=target[part])
+        elif not np.may_share_memory(values, target):
+            target[part] = values
+        if padded is not None:
+            marked += int(np.count_nonzero(padded))
+            target[part][padded] = low
+    return histogram, marked, not_finite
 
 
 def _saturated(chunk: VoxelArray) -> tuple[npt.NDArray[np.int16], BoolArray | None]:
@@ -191,13 +225,8 @@ def _standardize_other(
     item: str,
     mask: BoolArray | None,
     padding_value: float | None,
+    array: VoxelArray,
 ) -> Standardized:
-    source = volume.array.reshape(-1)
-    if _fits_int16(source):
-        array: VoxelArray = volume.array.astype(np.int16)
-    else:
-        with np.errstate(over="ignore"):  # what overflows float32 is found as infinite below
-            array = volume.array.astype(np.float32)
     broken = _zero_non_finite(array.reshape(-1))
     left_out = _left_out(array.reshape(-1), mask, padding_value, broken)
     padding = 0 if left_out is None else int(np.count_nonzero(left_out))
@@ -211,6 +240,15 @@ def _standardize_other(
     findings = tuple(_common_findings(item, not_finite, moments))
     statistics = _statistics(moments, padding)
     return Standardized(volume.with_array(array), statistics, findings, pad_value)
+
+
+def _narrowed(volume: Volume, *, in_place: bool) -> VoxelArray:
+    """The voxels as int16 where they fit and as float32 where not; a copy unless ``in_place``."""
+    dtype = np.dtype(np.int16 if _fits_int16(volume.array.reshape(-1)) else np.float32)
+    if in_place and volume.array.dtype == dtype:
+        return voxels_to_overwrite(volume)
+    with np.errstate(over="ignore"):  # what overflows float32 is found as infinite afterwards
+        return volume.array.astype(dtype)
 
 
 def _fits_int16(flat: VoxelArray) -> bool:

@@ -62,7 +62,12 @@ def standardize(task: CaseTask, draft: Draft) -> Draft:
     except (ReadError, GeometryError) as error:
         return draft.plus(catalog.PIXELS_UNREADABLE.at(draft.case.id, str(error)))
     done = standardized(
-        volume, modality_of(draft.case), task.study.standardize, draft.case.id, padding
+        volume,
+        modality_of(draft.case),
+        task.study.standardize,
+        draft.case.id,
+        padding,
+        in_place=True,  # it was read here, for nothing else
     )
     return replace(
         draft.plus(*done.findings),

@@ -37,6 +37,10 @@ def run(array: np.ndarray, modality: str = "CT", **kwargs) -> Standardized:
     return standardize(volume(array), modality, SETTINGS, "c1", **kwargs)
 
 
+def run_volume(given: Volume, modality: str = "CT", **kwargs) -> Standardized:
+    return standardize(given, modality, SETTINGS, "c1", **kwargs)
+
+
 def codes(result: Standardized) -> set[str]:
     return {finding.code for finding in result.findings}
 
@@ -241,6 +245,56 @@ def test_padding_of_other_modalities_is_left_out_but_kept_in_the_image():
 def test_the_pad_value_is_zero_or_the_lowest_value_of_a_centered_image(low: float, pad: float):
     array = np.linspace(low, 10, 24, dtype=np.float32).reshape(2, 3, 4)
     assert run(array, "MR").pad_value == pad
+
+
+def dirty(dtype: str) -> np.ndarray:
+    """Body, metal, what lies outside the field of view, padding in the air, NaN in floats."""
+    array = body(4).astype(dtype)
+    array[0, :3, :3], array[1, :4], array[2, 5] = 20_000, -3024, -1010
+    if array.dtype.kind == "f":
+        array[3, 7, 8:11] = np.nan, np.inf, -np.inf
+        array[4, 2, 2] = 0.25
+    return array
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize("dtype", ["i2", "u2", "i4", "f4", "f8"])
+def test_in_place_gives_the_same_as_with_a_new_array(modality: str, dtype: str):
+    array = dirty(dtype) if dtype != "u2" else np.maximum(dirty("i2"), 0).astype("u2")
+    mask = np.random.default_rng(1).random(array.shape) < 0.01
+    given = {"padding_value": -1010.0, "padding": mask}
+    apart = run(array, modality, **given)
+    owned = volume(array.copy())
+    result = run_volume(owned, modality, in_place=True, **given)
+    np.testing.assert_array_equal(result.volume.array, apart.volume.array)
+    assert result.volume.array.dtype == apart.volume.array.dtype
+    assert (result.statistics, result.findings) == (apart.statistics, apart.findings)
+    assert result.pad_value == apart.pad_value
+    own_type = array.dtype == result.volume.array.dtype
+    assert np.shares_memory(result.volume.array, owned.array) == own_type
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+def test_a_volume_that_was_not_given_up_is_never_changed(modality: str, dtype: str):
+    array = dirty(dtype)
+    kept = array.copy()
+    given = volume(array)
+    run_volume(given, modality)
+    np.testing.assert_array_equal(array, kept)
+    array.flags.writeable = False  # frozen by its owner: not even when asked to
+    result = run_volume(volume(array), modality, in_place=True)
+    np.testing.assert_array_equal(array, kept)
+    np.testing.assert_array_equal(result.volume.array, run(kept, modality).volume.array)
+
+
+def test_in_place_takes_no_memory_for_voxels():
+    given = volume(np.tile(dirty("i2"), (6, 4, 4)))
+    tracemalloc.start()
+    run_volume(given, "CT", in_place=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
 
 
 @pytest.mark.parametrize(("modality", "dtype"), [("CT", "i2"), ("CT", "f4"), ("MR", "i2")])
