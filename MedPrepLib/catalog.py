@@ -122,7 +122,7 @@ NO_POSITION = _reject(
 )
 MULTIFRAME_UNSUPPORTED = _reject(
     "MULTIFRAME_UNSUPPORTED",
-    "An enhanced multi-frame object; this version reads single-frame series only.",
+    "A multi-frame object of a kind that is not read: not an enhanced CT, MR or PET, or deflated.",
     "Convert it to single-frame DICOM or NIfTI first.",
 )
 COLOR_IMAGE = _reject(

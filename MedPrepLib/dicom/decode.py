@@ -19,8 +19,15 @@ _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 INSTALL_CODECS = 'pip install "MedPrep[codecs]"'
 
 
+_NO_TABLE = b"\xfe\xff\x00\xe0\0\0\0\0"
+"""A Basic Offset Table without offsets, which stands before the fragments (PS3.5 A.4)."""
+
+
 def decoded(header: SliceHeader, content: bytes) -> VoxelArray:
     """The stored values (rows, columns) of one frame of encapsulated pixel data.
+
+    ``content`` is all of it, or the fragments of the one frame where the header knows their
+    length (see :mod:`MedPrepLib.dicom.fragments`).
 
     Raises UnsupportedError, naming the command that installs the codec, when none is there, and
     ReadError when the data cannot be decoded.
@@ -43,6 +50,9 @@ def decoded(header: SliceHeader, content: bytes) -> VoxelArray:
             f"the compressed image has {promised[0]} x {promised[1]} pixels, its header says "
             f"{header.rows} x {header.columns}"
         )
+    index = header.frame
+    if header.pixel_length >= 0:
+        index, content = 0, _NO_TABLE + content
     options: Any = {
         "rows": header.rows,
         "columns": header.columns,
@@ -57,7 +67,7 @@ def decoded(header: SliceHeader, content: bytes) -> VoxelArray:
     }
     with quiet_pydicom():
         try:
-            array, _ = decoder.as_array(content, index=header.frame, raw=True, **options)
+            array, _ = decoder.as_array(content, index=index, raw=True, **options)
         except (RuntimeError, ValueError, EOFError, AttributeError, TypeError, OSError,
                 IndexError, NotImplementedError) as error:  # fmt: skip
             raise ReadError(

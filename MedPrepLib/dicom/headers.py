@@ -66,8 +66,9 @@ class SliceHeader(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     ``pixel_spacing`` is (row, column) distance in millimeters as in (0028,0030); ``position`` and
     ``orientation`` are LPS millimeters and cosines as in (0020,0032) and (0020,0037).
     ``pixel_offset`` is where the value of the pixel data begins in the file, -1 without pixel
-    data; ``pixel_length`` its bytes, -1 when encapsulated. ``frame`` counts from 0 inside a
-    multi-frame file. ``unreadable`` names vital attributes whose values make no sense, and
+    data; ``pixel_length`` its bytes, -1 when encapsulated (of a frame taken out of a compressed
+    multi-frame file both are its own). ``frame`` counts from 0 inside a multi-frame file.
+    ``unreadable`` names vital attributes whose values make no sense, and
     ``present`` those of the asked key attributes that have a value. ``referenced_series`` are
     the SeriesInstanceUIDs an RTSTRUCT or SEG was drawn on.
     """

@@ -1,7 +1,7 @@
 """Enhanced multi-frame objects (CT, MR, PET) taken apart into one header per frame.
 
 Position, orientation, spacing and scale lie in functional groups (PS3.3 C.7.6.16), per frame or
-shared by all frames. Frames of uncompressed objects are then read like single files.
+shared by all frames. Frames are then read like single files, each from its own bytes of the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from MedPrepLib.dicom.elements import MAX_HEADER_BYTES
+from MedPrepLib.dicom.elements import DEFLATED_LITTLE, MAX_HEADER_BYTES
+from MedPrepLib.dicom.fragments import frame_extents
 from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.dicom.quiet import quiet_pydicom
 from MedPrepLib.errors import ReadError, UnsupportedError
@@ -50,14 +51,16 @@ def is_multiframe(header: SliceHeader) -> bool:
 def frames_of(header: SliceHeader) -> tuple[SliceHeader, ...]:
     """One header per frame, in the order of the file.
 
-    Raises UnsupportedError for classes without functional groups and for compressed objects,
-    ReadError when the groups do not fit the number of frames or hold no numbers.
+    Frames of compressed objects get the offset and length of their own fragments. Raises
+    UnsupportedError for classes without functional groups and for deflated objects, ReadError
+    when the groups do not fit the number of frames or hold no numbers, or when the frames cannot
+    be found in compressed pixel data.
     """
     frames = header.number_of_frames
     if header.sop_class_uid not in ENHANCED:
         raise UnsupportedError(f"a multi-frame object with {frames} frames of an old kind")
-    if not header.is_native:
-        raise UnsupportedError(f"a compressed multi-frame object with {frames} frames")
+    if header.transfer_syntax == DEFLATED_LITTLE:
+        raise UnsupportedError(f"a deflated multi-frame object with {frames} frames")
     if not 1 <= frames <= MAX_FRAMES:
         raise UnsupportedError(f"a multi-frame object with {frames} frames")
     dataset = _functional_groups(header)
@@ -65,7 +68,13 @@ def frames_of(header: SliceHeader) -> tuple[SliceHeader, ...]:
     per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
     if len(per_frame) != frames:
         raise ReadError(f"{frames} frames but {len(per_frame)} functional groups")
-    return tuple(_frame(header, n, [own, shared]) for n, own in enumerate(per_frame))
+    found = tuple(_frame(header, n, [own, shared]) for n, own in enumerate(per_frame))
+    if header.is_native or header.pixel_offset < 0:
+        return found
+    return tuple(
+        msgspec.structs.replace(frame, pixel_offset=offset, pixel_length=length)
+        for frame, (offset, length) in zip(found, frame_extents(header), strict=True)
+    )
 
 
 def _functional_groups(header: SliceHeader) -> Dataset:

@@ -152,7 +152,7 @@ def _correct_bits(stored: VoxelArray, header: SliceHeader) -> None:
         return
     shift = high - (bits - 1)
     low, top = _stored_range(header)
-    if shift <= 0 and stored.min() >= low and stored.max() <= top:
+    if shift <= 0 and stored.max() <= top and (stored.dtype.kind == "u" or stored.min() >= low):
         return
     unsigned = stored.view(f"u{stored.dtype.itemsize}")
     unsigned <<= np.array(max(allocated - 1 - high, 0), dtype=unsigned.dtype)

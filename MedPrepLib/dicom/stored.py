@@ -34,7 +34,9 @@ def stored_dtype(header: SliceHeader) -> np.dtype[np.integer]:
 
 
 def stored_bytes(header: SliceHeader) -> bytes:
-    """The bytes of one frame's pixel data as they lie in the file (encapsulated: all of them).
+    """The bytes of one frame's pixel data as they lie in the file.
+
+    Encapsulated: the fragments of the frame, of a single-frame file all there is.
 
     Raises ReadError when they are missing, SourceChangedError when the file is another one.
     """
