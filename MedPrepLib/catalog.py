@@ -201,6 +201,17 @@ AMBIGUOUS_IMAGE = _reject(
     "Name the image file, or keep one series per case.",
 )
 
+ANNOTATION_ORPHANED = _review(
+    "ANNOTATION_ORPHANED",
+    "Segmentation objects of a source belong to none of its images.",
+    "Export the images they were drawn on as well, or move the objects away.",
+)
+ANNOTATION_AMBIGUOUS = _review(
+    "ANNOTATION_AMBIGUOUS",
+    "A segmentation object fits several images of its frame of reference; it was given to none.",
+    "Name the image in a table or a mask folder, or export the object with its references.",
+)
+
 # --- screen: rules on header facts ------------------------------------------------------------
 NO_PATIENT_ID = _review(
     "NO_PATIENT_ID",
@@ -285,6 +296,13 @@ NOT_HU = _review(
     "Check rescale slope and intercept at the source.",
 )
 
+SUV_UNKNOWN = _review(
+    "SUV_UNKNOWN",
+    "A PET cannot be converted to SUV by body weight; its values stay as stored.",
+    "Restore the attribute that the message names from the source, or set standardize.pet to "
+    '"stored" if all PETs of the study share a unit.',
+)
+
 # --- masks and align --------------------------------------------------------------------------
 NO_READING = _reject(
     "NO_READING",
@@ -356,6 +374,11 @@ GRID_MISMATCH = _reject(
     "GRID_MISMATCH",
     "The mask's grid does not fit the image and cannot be resampled safely.",
     "Check that the mask was drawn on this image.",
+)
+OTHER_SERIES = _review(
+    "OTHER_SERIES",
+    "A mask given to an image refers to another series, or to another frame of reference.",
+    "Check that the mask was drawn on this image; if it was copied on purpose, accept it.",
 )
 MASK_OUTSIDE = _review(
     "MASK_OUTSIDE",

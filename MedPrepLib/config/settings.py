@@ -159,6 +159,10 @@ class Standardize(Section, frozen=True):
         int, Meta(ge=-32768, le=32767, description="HU; also the pad value")
     ] = -1024
     ct_high_hu: Annotated[int, Meta(ge=-32768, le=32767, description="HU")] = 3071
+    pet: Annotated[
+        Literal["suv", "stored"],
+        Meta(description="PET: suv, converted to SUV by body weight (g/mL); stored, as it is"),
+    ] = "suv"
     percentiles: Annotated[
         tuple[Annotated[float, Meta(ge=0, le=100)], ...], Meta(description="stored with each case")
     ] = (0.5, 5.0, 25.0, 50.0, 75.0, 95.0, 99.5)

@@ -14,7 +14,7 @@ from MedPrepLib.errors import GeometryError, LabelError, MedPrepError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.results import ConsensusRecord, Statistics, Targets
+from MedPrepLib.results import ConsensusRecord, Statistics, Targets, Unit
 from MedPrepLib.segmentation import Segmentation
 
 Scalar = str | int | float | bool | None
@@ -29,7 +29,8 @@ class PackedCase:
 
     ``id`` is the public name. ``image``: int16 or float32. ``mask``: label values of the schema,
     (k, j, i), unsigned integers, 0 is background; None where nobody annotated. ``readings``: each
-    rater's own segmentation on the image grid. ``meta``: facts with keys of layout.META_KEYS.
+    rater's own segmentation on the image grid. ``unit``: of the voxels, "HU", "SUVbw" (g/mL) or
+    "stored" (whatever the source had). ``meta``: facts with keys of layout.META_KEYS.
     Raises MedPrepError (and the built-in that fits) for an unsafe id, another type or grid, or a
     fact that may not be kept.
     """
@@ -44,6 +45,7 @@ class PackedCase:
     targets: Targets | None = None
     consensus: ConsensusRecord | None = None
     meta: Mapping[str, Scalar] = field(default_factory=dict)
+    unit: Unit = "stored"
 
     def __post_init__(self) -> None:
         layout.require_public_id(self.id)
@@ -82,7 +84,7 @@ def attributes_of(
         "recipe_hash": case.recipe_hash,
         "world": "LPS",
         "units": "mm",
-        "intensity_unit": "HU" if case.meta.get("modality") == "CT" else "",
+        "intensity_unit": case.unit,
         "array_order": "k,j,i",
         "size": list(grid.size),
         "spacing": [float(x) for x in grid.spacing],

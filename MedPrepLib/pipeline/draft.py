@@ -23,6 +23,7 @@ from MedPrepLib.results import (
     SliceLabels,
     Statistics,
     Targets,
+    Unit,
 )
 from MedPrepLib.review import Review
 from MedPrepLib.scan.found import Candidate
@@ -64,6 +65,7 @@ class Draft:
     pad_value: float = 0.0
     statistics: Statistics | None = None
     pixel_hash: str = ""
+    unit: Unit = "stored"
     masks: Mapping[str, Segmentation] = field(default_factory=dict)
     readings: tuple[ReadingResult, ...] = ()
     boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.ledger import fingerprint
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.pipeline.order import PICTURES
+from MedPrepLib.pipeline.unitwork import in_units
 from MedPrepLib.screen import judged, modality_of
 from MedPrepLib.shareable import shareable_facts
 
@@ -61,21 +62,23 @@ def standardize(task: CaseTask, draft: Draft) -> Draft:
         return draft.plus(catalog.CODEC_MISSING.at(draft.case.id, str(error)))
     except (ReadError, GeometryError) as error:
         return draft.plus(catalog.PIXELS_UNREADABLE.at(draft.case.id, str(error)))
+    scaled = in_units(task, volume, padding)
     done = standardized(
-        volume,
+        scaled.volume,
         modality_of(draft.case),
         task.study.standardize,
         draft.case.id,
-        padding,
+        scaled.padding,
         in_place=True,  # it was read here, for nothing else
     )
     return replace(
-        draft.plus(*done.findings),
+        draft.plus(*scaled.findings, *done.findings),
         image=done.volume,
         geometry=done.volume.geometry,
         pad_value=done.pad_value,
         statistics=done.statistics,
         pixel_hash=_pixel_hash(done.volume),
+        unit=scaled.unit,
     )
 
 
@@ -154,6 +157,7 @@ def pack(task: CaseTask, draft: Draft) -> Draft:
         consensus=draft.consensus,
         meta=shareable_facts(case, task.patient),
         recipe_hash=task.recipe,
+        unit=draft.unit,
     )
     shard = write_case(task.cohort, packed, task.study.pack, task.study.schema())
     return replace(draft, shard=shard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from MedPrepLib.catalog import SUV_UNKNOWN
 from MedPrepLib.report.agreement import AgreementView
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.sets import SetsView
@@ -82,7 +83,16 @@ def _images(report: ReportInput) -> list[str]:
             f"CT values were converted to Hounsfield units and limited to "
             f"{number(standard.ct_low_hu)} to {number(standard.ct_high_hu)} HU."
         )
+    if "PT" in modalities and standard.pet == "suv":
+        text.append(_uptake(report))
     return text
+
+
+def _uptake(report: ReportInput) -> str:
+    """How PET was converted, and how many could not be."""
+    left = sum(any(f.code == SUV_UNKNOWN.code for f in c.findings) for c in report.included)
+    text = "PET values were converted to standardized uptake values by body weight"
+    return f"{text}, but for {plural(left, 'case')} that lacked attributes." if left else f"{text}."
 
 
 def _annotations(report: ReportInput, view: AgreementView) -> list[str]:

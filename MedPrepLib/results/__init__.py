@@ -26,6 +26,7 @@ from MedPrepLib.results.case import (
     ReadingResult,
     ShardFile,
     Statistics,
+    Unit,
     Verdict,
 )
 from MedPrepLib.results.consensus import (
@@ -78,6 +79,7 @@ __all__ = [
     "Statistics",
     "SurfaceDistances",
     "Targets",
+    "Unit",
     "Verdict",
     "WorstSlice",
 ]

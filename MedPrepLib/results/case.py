@@ -13,6 +13,8 @@ from MedPrepLib.results.consensus import ConsensusRecord
 from MedPrepLib.results.targets import Targets
 
 Verdict = Literal["same", "rounding", "move", "resample", "reject"]
+Unit = Literal["HU", "SUVbw", "stored"]
+"""Of voxels: Hounsfield units, standardized uptake value by body weight (g/mL), or unknown."""
 
 
 class Statistics(msgspec.Struct, frozen=True):

@@ -324,3 +324,12 @@ def test_every_severity_is_told_by_word_and_sign_and_not_by_color_alone(page):
     words = _words(page)
     for severity, sign in zip(Severity, "●▲■", strict=True):
         assert f"{sign} {severity.word}" in words
+
+
+def test_the_methods_say_how_pet_was_converted_and_what_was_not():
+    first, second = (changed(c, modality="PT", findings=()) for c in sample_cases()[4:6])
+    unknown = catalog.SUV_UNKNOWN.at(second.id, "Units (0054,1001) is missing")
+    said = "converted to standardized uptake values by body weight"
+    assert f"{said}. " in _words(render(sample_report(cases=(first,), split=None)))
+    both = (first, changed(second, findings=(unknown,)))
+    assert f"{said}, but for 1 case that" in _words(render(sample_report(cases=both, split=None)))
