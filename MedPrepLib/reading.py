@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from MedPrepLib.align import adopted, compare_grids, to_grid
 from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import Align
@@ -12,6 +14,7 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks import load_reading
+from MedPrepLib.masks.belonging import ImageIdentity, other_series
 from MedPrepLib.results import GridVerdict
 from MedPrepLib.segmentation import Segmentation
 
@@ -36,15 +39,22 @@ def align_reading(
     item: str,
     *,
     adopt: bool = False,
+    image: ImageIdentity | None = None,
 ) -> AlignedParts:
     """Read the files of ``reading`` and bring each to ``geometry``. Bad data never raises.
 
     ``adopt``: a person says that the masks lie on this grid, whatever their headers say; the
-    verdict stays that of the headers.
+    verdict stays that of the headers. ``image``: what references of the masks are compared with;
+    when they name another series, that is the cause of the verdict.
     """
     loaded = load_reading(reading, geometry, schema, item)
     aligned = align_parts(loaded.segmentations, geometry, settings, item, adopt=adopt)
-    return replace(aligned, findings=loaded.findings + aligned.findings)
+    other = other_series(reading, image, item) if image is not None else ()
+    verdict = aligned.verdict
+    if other and verdict is not None:
+        sentence = f"{verdict.sentence} Cause: {other[0].message}."
+        verdict = msgspec.structs.replace(verdict, cause="other series", sentence=sentence)
+    return replace(aligned, verdict=verdict, findings=(*loaded.findings, *other, *aligned.findings))
 
 
 def align_parts(

@@ -52,7 +52,9 @@ NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-REFERENCING = frozenset({RTSTRUCT, SEGMENTATION})
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+"""Label Map Segmentation Storage (supplement 243)."""
+REFERENCING = frozenset({RTSTRUCT, SEGMENTATION, LABEL_MAP})
 """SOP classes that are drawn on an image series and say on which."""
 
 

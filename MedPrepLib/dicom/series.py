@@ -12,7 +12,7 @@ import msgspec
 from MedPrepLib import catalog
 from MedPrepLib.dicom.arrange import Arranged, arrange
 from MedPrepLib.dicom.facts import scan_facts
-from MedPrepLib.dicom.headers import RTSTRUCT, SEGMENTATION, SliceHeader
+from MedPrepLib.dicom.headers import LABEL_MAP, RTSTRUCT, SEGMENTATION, SliceHeader
 from MedPrepLib.findings import Finding, Severity
 
 __all__ = [
@@ -78,7 +78,7 @@ def kind_of(header: SliceHeader) -> Kind:
     uid = header.sop_class_uid
     if uid == RTSTRUCT:
         return "rtstruct"
-    if uid == SEGMENTATION:
+    if uid in (SEGMENTATION, LABEL_MAP):
         return "seg"
     if is_capture(header):
         return "other"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +16,9 @@ from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels, Targets
 from MedPrepLib.screen import judged
 from MedPrepLib.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from MedPrepLib.masks.belonging import ImageIdentity
 
 
 def align(task: CaseTask, draft: Draft) -> Draft:
@@ -54,7 +58,9 @@ def _mask_reading(
     item = f"{draft.case.id}/{reading.rater}"
     geometry, study = known(draft.geometry), task.study
     adopt = reviewwork.adopts(task, reading.rater)
-    aligned = align_reading(reading, geometry, study.schema(), study.align, item, adopt=adopt)
+    aligned = align_reading(
+        reading, geometry, study.schema(), study.align, item, adopt=adopt, image=_identity(task)
+    )
     findings = list(aligned.findings)
     own = judged(findings, study.screen.severity)
     if aligned.verdict is None or worst(own) == Severity.REJECT:
@@ -68,6 +74,14 @@ def _mask_reading(
         reading.rater, aligned.verdict, voxels, reading_hash(merged.segmentation)
     )
     return merged.segmentation, result, findings
+
+
+def _identity(task: CaseTask) -> ImageIdentity:
+    from MedPrepLib.masks.belonging import ImageIdentity
+
+    links = task.candidate.case.links
+    instances = frozenset(header.sop_uid for header in task.candidate.slices)
+    return ImageIdentity(links.series_uid, links.frame_of_reference_uid, instances - {""})
 
 
 def _voxels_per_segment(segmentation: Segmentation) -> dict[str, int]:

@@ -14,6 +14,7 @@ from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import DicomSource, Screen
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding
+from MedPrepLib.scan.attach import find_images
 from MedPrepLib.scan.folders import candidate
 from MedPrepLib.scan.found import Candidate, Drawn
 from MedPrepLib.scan.headers import HeaderReader
@@ -41,8 +42,8 @@ def scan_dicom_tree(
     headers, others, unreadable = reader.read(listings_below(root, masks), called)
     count = reader.files_seen - before
     yield from unreadable
-    groups = group_series(headers)
-    yield from describe_objects(groups, called)
+    groups, unplaced = find_images(group_series(headers), screen, called)
+    yield from (*describe_objects(groups, called), *unplaced)
     images = [g for g in groups if g.kind == "image"]
     for group, item in zip(images, _names(images, root), strict=True):
         drawn = _drawn(masks, group, item, source)

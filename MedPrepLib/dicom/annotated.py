@@ -1,0 +1,101 @@
+"""What a segmentation object (RTSTRUCT, SEG) says of the image it was drawn on, and where it lies.
+
+Read whole, which takes a while for large structure sets: for objects whose series is not there,
+and for the few that belong to one case. UIDs in here are private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MedPrepLib.dicom.quiet import quiet_pydicom
+from MedPrepLib.geometry import FloatArray
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+Path = tuple[str, ...]
+
+_SERIES: tuple[Path, ...] = (
+    ("ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence",
+     "RTReferencedSeriesSequence", "SeriesInstanceUID"),
+    ("ReferencedSeriesSequence", "SeriesInstanceUID"),
+)  # fmt: skip
+_FRAMES: tuple[Path, ...] = (
+    ("ReferencedFrameOfReferenceSequence", "FrameOfReferenceUID"),
+    ("StructureSetROISequence", "ReferencedFrameOfReferenceUID"),
+)
+_INSTANCES: tuple[Path, ...] = (
+    ("ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence",
+     "RTReferencedSeriesSequence", "ContourImageSequence", "ReferencedSOPInstanceUID"),
+    ("ROIContourSequence", "ContourSequence", "ContourImageSequence", "ReferencedSOPInstanceUID"),
+    ("ReferencedSeriesSequence", "ReferencedInstanceSequence", "ReferencedSOPInstanceUID"),
+    ("SourceImageSequence", "ReferencedSOPInstanceUID"),
+    ("PerFrameFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence",
+     "ReferencedSOPInstanceUID"),
+)  # fmt: skip
+_FRAME_POSITIONS: Path = (
+    "PerFrameFunctionalGroupsSequence", "PlanePositionSequence", "ImagePositionPatient",
+)  # fmt: skip
+_CONTOURS: Path = ("ROIContourSequence", "ContourSequence", "ContourData")
+
+
+@dataclass(frozen=True, eq=False)
+class Annotated:
+    """UIDs that an object refers to, as far as it says; all empty for a damaged one.
+
+    ``frames``: of reference, those of the regions or of the references; the object's own
+    (0020,0052) only where these say nothing, for it may be new. ``points`` (n, 3): LPS
+    millimeters of contour points, or of the first pixels of SEG frames.
+    """
+
+    series: frozenset[str] = frozenset()
+    frames: frozenset[str] = frozenset()
+    instances: frozenset[str] = frozenset()
+    points: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+
+
+def read_annotated(path: str, *, places: bool = True) -> Annotated:
+    """What the RTSTRUCT or SEG at ``path`` refers to; ``places``: also where it lies."""
+    from pydicom import dcmread
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    with quiet_pydicom():
+        try:
+            dataset = dcmread(path, stop_before_pixels=True, force=True)
+            own = {str(dataset.get("FrameOfReferenceUID") or "")} - {""}
+            return Annotated(
+                series=_uids(dataset, _SERIES),
+                frames=_uids(dataset, _FRAMES) or frozenset(own),
+                instances=_uids(dataset, _INSTANCES),
+                points=_points(dataset) if places else np.empty((0, 3)),
+            )
+        except (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, KeyError,
+                TypeError, AttributeError, NotImplementedError, RecursionError):  # fmt: skip
+            return Annotated()
+
+
+def _uids(dataset: Dataset, paths: tuple[Path, ...]) -> frozenset[str]:
+    return frozenset(str(v) for path in paths for v in _values(dataset, path)) - {""}
+
+
+def _values(dataset: Any, path: Path) -> Iterator[Any]:
+    """Every value at the end of a path of sequences."""
+    value = dataset.get(path[0])
+    if value is None:
+        return
+    if len(path) == 1:
+        yield value
+        return
+    for item in value:
+        yield from _values(item, path[1:])
+
+
+def _points(dataset: Dataset) -> FloatArray:
+    found = [*_values(dataset, _CONTOURS), *_values(dataset, _FRAME_POSITIONS)]
+    rows = [np.array([float(x) for x in value]).reshape(-1, 3) for value in found if value]
+    return np.concatenate(rows) if rows else np.empty((0, 3))
