@@ -63,10 +63,7 @@ class Geometry:
             raise GeometryError(f"spacing {self.spacing} mm must be positive")
         deviation = orthonormality_error(np.reshape(self.direction, (3, 3)))
         if deviation > SHEAR_TOLERANCE:
-            raise GeometryError(
-                f"the axes deviate from orthogonal unit vectors by {deviation:.3g}, "
-                f"more than {SHEAR_TOLERANCE:g}"
-            )
+            raise GeometryError(_axes_problem(np.reshape(self.direction, (3, 3)), deviation))
 
     @classmethod
     def from_affine(cls, affine: npt.ArrayLike, size: Sequence[int]) -> Geometry:
@@ -208,6 +205,25 @@ def _lattice(relation: Relation, axes: Index, matrix: FloatArray) -> Lattice:
 def orthonormality_error(direction: FloatArray) -> float:
     """The largest entry of |DᵀD - 1|: 0 for orthogonal unit axes, the cosine for sheared ones."""
     return float(np.abs(direction.T @ direction - np.eye(3)).max())
+
+
+def shear_deg(direction: FloatArray) -> float:
+    """The largest deviation of two axes from a right angle, degrees; 90 where two are parallel.
+
+    Axes need not be unit vectors; one without length stands at a right angle to all.
+    """
+    lengths = np.sqrt((direction**2).sum(axis=0))
+    columns = direction / np.where(lengths > 0, lengths, 1.0)
+    cosines = columns.T @ columns
+    cosines[range(3), range(3)] = 0.0
+    return float(np.degrees(np.arcsin(np.clip(np.abs(cosines).max(), 0.0, 1.0))))
+
+
+def _axes_problem(direction: FloatArray, deviation: float) -> str:
+    angle, allowed = shear_deg(direction), math.degrees(math.asin(SHEAR_TOLERANCE))
+    if angle <= allowed:
+        return f"the axes are no unit vectors: lengths deviate by {deviation:.3g}"
+    return f"the axes are sheared by {angle:.3g} degrees; {allowed:.2g} degrees is the limit"
 
 
 def _require_finite(name: str, values: Sequence[float], count: int) -> None:

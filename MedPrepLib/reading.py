@@ -15,7 +15,7 @@ from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks import load_reading
 from MedPrepLib.masks.belonging import ImageIdentity, other_series
-from MedPrepLib.results import GridVerdict
+from MedPrepLib.results import GridVerdict, LabelChange
 from MedPrepLib.segmentation import Segmentation
 
 
@@ -29,6 +29,7 @@ class AlignedParts:
     parts: tuple[Segmentation, ...]
     verdict: GridVerdict | None
     findings: tuple[Finding, ...]
+    changes: tuple[LabelChange, ...] = ()
 
 
 def align_reading(
@@ -69,6 +70,7 @@ def align_parts(
     findings: list[Finding] = []
     parts: list[Segmentation] = []
     verdicts: list[GridVerdict] = []
+    changes: list[LabelChange] = []
     for segmentation in segmentations:
         verdict = compare_grids(geometry, segmentation.geometry, settings)
         aligned = (
@@ -77,7 +79,8 @@ def align_parts(
             else to_grid(segmentation, geometry, verdict, settings, item)
         )
         findings += aligned.findings
+        changes += aligned.changes
         verdicts.append(verdict)
         parts.append(aligned.segmentation)
     farthest = max(verdicts, key=lambda v: v.displacement_mm, default=None)
-    return AlignedParts(tuple(parts), farthest, tuple(findings))
+    return AlignedParts(tuple(parts), farthest, tuple(findings), tuple(changes))

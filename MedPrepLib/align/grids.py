@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib.align.resample import Sampling, resampled, sampling, voxels_inside
-from MedPrepLib.catalog import GRID_ADOPTED, GRID_MISMATCH, GRID_MOVED, GRID_ROUNDING, MASK_OUTSIDE
+from MedPrepLib.catalog import (
+    GRID_ADOPTED,
+    GRID_MISMATCH,
+    GRID_MOVED,
+    GRID_RESAMPLED,
+    GRID_ROUNDING,
+    MASK_OUTSIDE,
+    SPACING_SUSPECT,
+)
 from MedPrepLib.config.settings import Align
 from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import (
@@ -24,9 +32,13 @@ from MedPrepLib.geometry import (
     Index,
     lattice_relation,
 )
-from MedPrepLib.results import GridVerdict, Verdict
+from MedPrepLib.results import GridVerdict, LabelChange, Verdict
 from MedPrepLib.segmentation import Segmentation
 
+METERS = "spacing in meters"
+METERS_REMEDY = (
+    "Write the mask again with spacing and origin in millimeters: 1000 times what it has now."
+)
 MIXUP = "RAS/LPS mix-up"
 MIXUP_REMEDY = (
     "Write the mask again with x and y of its affine negated: it was saved in RAS coordinates "
@@ -39,10 +51,12 @@ class Aligned:
     """A reading on the image grid, and what a person should know about how it got there.
 
     When a finding is GRID_MISMATCH the segmentation holds no segment: nothing was annotated.
+    ``changes`` are there where voxels were sampled anew or cut off.
     """
 
     segmentation: Segmentation
     findings: tuple[Finding, ...]
+    changes: tuple[LabelChange, ...] = ()
 
 
 def compare_grids(image: Geometry, mask: Geometry, settings: Align) -> GridVerdict:
@@ -52,7 +66,8 @@ def compare_grids(image: Geometry, mask: Geometry, settings: Align) -> GridVerdi
     spacing apart along any axis. move: the mask's voxel centers are voxel centers of the image
     (within the same fraction), shifted, cropped, padded, flipped or permuted. resample: another
     grid that overlaps.
-    reject: no overlap, a RAS/LPS mix-up, or another grid and ``settings.resample`` is off.
+    reject: no overlap, a RAS/LPS mix-up, meters taken for millimeters, or another grid and
+    ``settings.resample`` is off.
     """
     apart = image.displacement_mm(mask)
     limit = rounding_limit_mm(image, settings)
@@ -70,6 +85,9 @@ def compare_grids(image: Geometry, mask: Geometry, settings: Align) -> GridVerdi
     if _is_mixup(image, mask, on_lattice, limit):
         text = "the mask fits the image only after x and y are negated"
         return _verdict("reject", apart, MIXUP, text)
+    if _is_in_meters(image, mask, limit):
+        text = "the mask fits the image only after its spacing is taken as meters"
+        return _verdict("reject", apart, METERS, text)
     if not overlap(image, mask):
         return _verdict("reject", apart, "no overlap", "mask and image share no space")
     return _on_another_grid(image, mask, on_lattice, settings)
@@ -97,8 +115,13 @@ def to_grid(
     ``settings.min_overlap`` of them are inside, the reading is refused (GRID_MISMATCH).
     """
     if verdict.verdict == "reject":
-        remedy = MIXUP_REMEDY if verdict.cause == MIXUP else None
-        return _refused(image, GRID_MISMATCH.at(item, verdict.sentence, remedy=remedy))
+        remedy = {MIXUP: MIXUP_REMEDY, METERS: METERS_REMEDY}.get(verdict.cause)
+        refused = _refused(image, GRID_MISMATCH.at(item, verdict.sentence, remedy=remedy))
+        if verdict.cause != METERS:
+            return refused
+        found = " x ".join(f"{s:.3g}" for s in segmentation.geometry.spacing)
+        said = SPACING_SUSPECT.at(item, f"the voxels of the mask measure {found} mm")
+        return replace(refused, findings=(*refused.findings, said))
     if verdict.verdict in ("same", "rounding"):
         notes = (GRID_ROUNDING.at(item, verdict.sentence),) if verdict.verdict == "rounding" else ()
         return Aligned(replace(segmentation, geometry=image), notes)
@@ -108,12 +131,13 @@ def to_grid(
     outside = _outside(inside, total, settings, item)
     if outside and outside[0].code == GRID_MISMATCH.code:
         return _refused(image, outside[0])
-    if moving:
+    if moving and not outside:
         layers = tuple(how.apply(layer) for layer in segmentation.layers)
         moved = Segmentation(layers, image, segmentation.segments)
-        return Aligned(moved, (GRID_MOVED.at(item, verdict.sentence), *outside))
-    result, findings = resampled(segmentation, how, verdict.sentence, item)
-    return Aligned(result, (*findings, *outside))
+        return Aligned(moved, (GRID_MOVED.at(item, verdict.sentence),))
+    kind = GRID_MOVED if moving else GRID_RESAMPLED
+    result, findings, changes = resampled(segmentation, how, verdict.sentence, item, kind)
+    return Aligned(result, (*findings, *outside), changes)
 
 
 def adopted(segmentation: Segmentation, image: Geometry, item: str) -> Aligned:
@@ -198,6 +222,18 @@ def _is_mixup(image: Geometry, mask: Geometry, on_lattice: Geometry | None, limi
     )
 
 
+def _is_in_meters(image: Geometry, mask: Geometry, limit: float) -> bool:
+    """True when the mask, a thousand times as large, has the image's lattice and overlaps it."""
+    if max(mask.spacing) * 100 > min(image.spacing):
+        return False
+    large = np.diag([1000.0, 1000.0, 1000.0, 1.0]) @ mask.affine
+    scaled = Geometry.from_affine(large, mask.size)
+    snapped = snapped_to_lattice(image, scaled)
+    return (
+        snapped is not None and along_axes_mm(scaled, snapped) <= limit and overlap(image, snapped)
+    )
+
+
 def _covers(image: Geometry, on_lattice: Geometry) -> bool:
     start, stop = _box(image, on_lattice)
     return start == (0, 0, 0) and stop == image.size
@@ -232,7 +268,7 @@ def _extent_cause(size: Index, start: Index, stop: Index) -> str:
     beyond = all(a <= 0 and b >= n for a, b, n in zip(start, stop, size, strict=True))
     if beyond:
         return f"padded around the image to voxels {start} to {stop}"
-    return f"shifted by {start} voxels"
+    return f"other origin, shifted by {start} voxels"
 
 
 def _resample_cause(image: Geometry, mask: Geometry) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib.catalog import GRID_RESAMPLED, LESION_LOST
-from MedPrepLib.findings import Finding
+from MedPrepLib.findings import Finding, Kind
 from MedPrepLib.geometry import FloatArray, Geometry, Index, Lattice, Relation, lattice_relation
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.regions import EMPTY, Slices, components, extent, label_extents
+from MedPrepLib.results import LabelChange
 from MedPrepLib.segmentation import Segment, Segmentation
 
 IndexArray = npt.NDArray[np.int64]
@@ -84,23 +85,19 @@ def voxels_inside(segmentation: Segmentation, how: Sampling) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What sampling did to one segment: milliliters and components, before and after.
+    """What sampling did to one segment.
 
     ``lost`` holds the voxels of every 26-connected component that no target voxel sampled.
     """
 
-    name: str
-    ml_before: float
-    ml_after: float
-    components_before: int
-    components_after: int
+    label: LabelChange
     lost: tuple[int, ...]
 
 
 def resampled(
-    segmentation: Segmentation, how: Sampling, sentence: str, item: str
-) -> tuple[Segmentation, tuple[Finding, ...]]:
-    """The segmentation on the target grid, with GRID_RESAMPLED and LESION_LOST findings.
+    segmentation: Segmentation, how: Sampling, sentence: str, item: str, kind: Kind = GRID_RESAMPLED
+) -> tuple[Segmentation, tuple[Finding, ...], tuple[LabelChange, ...]]:
+    """The segmentation on the target grid, findings of ``kind`` and LESION_LOST, and the changes.
 
     Components are sampled instead of labels, so that each one that vanished is known exactly.
     """
@@ -111,9 +108,10 @@ def resampled(
         sampled, found = _resampled_layer(layer, segments, how)
         layers.append(sampled)
         changes += found
-    findings = [GRID_RESAMPLED.at(item, f"{sentence[:-1]}: {_volumes(changes)}.")]
+    findings = [kind.at(item, f"{sentence[:-1]}: {_volumes([c.label for c in changes])}.")]
     findings += [LESION_LOST.at(item, _losses(c, how)) for c in changes if c.lost]
-    return Segmentation(tuple(layers), how.target, segmentation.segments), tuple(findings)
+    result = Segmentation(tuple(layers), how.target, segmentation.segments)
+    return result, tuple(findings), tuple(c.label for c in changes)
 
 
 def _resampled_layer(
@@ -121,7 +119,7 @@ def _resampled_layer(
 ) -> tuple[VoxelArray, list[Change]]:
     where = extent(layer)
     if where == EMPTY:
-        none = [Change(s.name, 0.0, 0.0, 0, 0, ()) for s in segments]
+        none = [Change(LabelChange(s.name, 0.0, 0.0, 0, 0), ()) for s in segments]
         return np.zeros(how.target.shape, dtype=layer.dtype), none
     ids, values = _numbered(layer[where])
     moved = how.within(where).apply(ids)
@@ -134,16 +132,14 @@ def _resampled_layer(
         box = boxes.get(segment.value)
         left = components(sampled, segment.value, box).count if box else 0
         lost = before[own][after[own] == 0]
-        changes.append(
-            Change(
-                segment.name,
-                float(before[own].sum()) * how.source.voxel_volume_mm3 / 1000,
-                float(after[own].sum()) * how.target.voxel_volume_mm3 / 1000,
-                own.size,
-                left,
-                tuple(int(n) for n in lost),
-            )
+        label = LabelChange(
+            segment.name,
+            float(before[own].sum()) * how.source.voxel_volume_mm3 / 1000,
+            float(after[own].sum()) * how.target.voxel_volume_mm3 / 1000,
+            own.size,
+            left,
         )
+        changes.append(Change(label, tuple(int(n) for n in lost)))
     return sampled, changes
 
 
@@ -159,10 +155,10 @@ def _numbered(labels: VoxelArray) -> tuple[npt.NDArray[np.int32], VoxelArray]:
     return ids, np.array(values, dtype=labels.dtype)
 
 
-def _volumes(changes: list[Change]) -> str:
+def _volumes(changes: list[LabelChange]) -> str:
     ranked = sorted(changes, key=lambda c: -abs(c.ml_after - c.ml_before))
     named = [
-        f"{c.name!r} {c.ml_before:.4g} to {c.ml_after:.4g} ml, "
+        f"{c.label!r} {c.ml_before:.4g} to {c.ml_after:.4g} ml, "
         f"{c.components_before} to {c.components_after} component(s)"
         for c in ranked[:NAMED_LABELS]
     ]
@@ -174,7 +170,8 @@ def _volumes(changes: list[Change]) -> str:
 def _losses(change: Change, how: Sampling) -> str:
     largest = max(change.lost)
     return (
-        f"label {change.name!r}: {len(change.lost)} of {change.components_before} component(s) "
+        f"label {change.label.label!r}: {len(change.lost)} of "
+        f"{change.label.components_before} component(s) "
         f"vanished on the image grid, the largest of {largest} voxel(s), "
         f"{largest * how.source.voxel_volume_mm3 / 1000:.3g} ml."
     )

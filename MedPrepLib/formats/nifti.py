@@ -32,6 +32,7 @@ from MedPrepLib.geometry import (
     FloatArray,
     Geometry,
     orthonormality_error,
+    shear_deg,
 )
 from MedPrepLib.images import Volume, VoxelArray
 
@@ -212,13 +213,13 @@ def _matrix_faults(matrix: FloatArray, name: str) -> list[FileFaultError]:
     lengths = np.sqrt((columns**2).sum(axis=0))
     if lengths.min() <= 0 or abs(np.linalg.det(columns / lengths)) < SHEAR_TOLERANCE:
         return [FileFaultError(catalog.AFFINE_INVALID, f"the {name} is singular")]
-    shear = orthonormality_error(columns / lengths)
-    if shear > SHEAR_TOLERANCE:
+    if orthonormality_error(columns / lengths) > SHEAR_TOLERANCE:
         return [
             FileFaultError(
                 catalog.AFFINE_INVALID,
-                f"the {name} is sheared: axes deviate from a right angle by a cosine of "
-                f"{shear:.3g}, more than {SHEAR_TOLERANCE:g}",
+                f"the {name} is sheared: axes deviate from a right angle by "
+                f"{shear_deg(columns):.3g} degrees; "
+                f"{math.degrees(math.asin(SHEAR_TOLERANCE)):.2g} degrees is the limit",
             )
         ]
     return []

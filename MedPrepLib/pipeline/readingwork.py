@@ -71,7 +71,11 @@ def _mask_reading(
     if not any(voxels.values()):
         findings.append(catalog.READING_EMPTY.at(item, "read, nothing found"))
     result = ReadingResult(
-        reading.rater, aligned.verdict, voxels, reading_hash(merged.segmentation)
+        reading.rater,
+        aligned.verdict,
+        voxels,
+        reading_hash(merged.segmentation),
+        aligned.changes,
     )
     return merged.segmentation, result, findings
 

@@ -23,6 +23,7 @@ from MedPrepLib.results.agreement import (
 from MedPrepLib.results.case import (
     CaseResult,
     GridVerdict,
+    LabelChange,
     ReadingResult,
     ShardFile,
     Statistics,
@@ -61,6 +62,7 @@ __all__ = [
     "Difference",
     "GridVerdict",
     "LabelAgreement",
+    "LabelChange",
     "Lesion",
     "LesionCount",
     "LesionMatch",

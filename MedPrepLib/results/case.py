@@ -50,6 +50,19 @@ class GridVerdict(msgspec.Struct, frozen=True):
     sentence: str
 
 
+class LabelChange(msgspec.Struct, frozen=True):
+    """What moving a mask to the image grid did to one label.
+
+    Milliliters, and 26-connected components, on the mask's own grid and on the image's.
+    """
+
+    label: str
+    ml_before: float
+    ml_after: float
+    components_before: int
+    components_after: int
+
+
 class ReadingResult(msgspec.Struct, frozen=True):
     """One rater's reading after it was brought to the image grid and the label schema."""
 
@@ -59,6 +72,9 @@ class ReadingResult(msgspec.Struct, frozen=True):
     """Voxels per annotated label; 0 means annotated empty, absent means not annotated."""
     content_hash: str
     """SHA-256 over grid, label names and voxels: changes when the reading changes."""
+    changes: tuple[LabelChange, ...] = ()
+    """Per label of every file that was resampled or cut off at the image's border; empty where
+    every voxel kept its size and found its place."""
 
 
 class ShardFile(msgspec.Struct, frozen=True):
