@@ -2,7 +2,8 @@
 
 Source: DICOM PS3.3 A.51 and C.8.20; frames are placed by Plane Position, Plane Orientation and
 Pixel Measures of the functional groups, never by their order. Binary objects and label maps are
-read with pydicom alone; fractional ones are refused, because a threshold would be a guess.
+read with pydicom alone. Fractional ones are read when every voxel is either nothing or the whole
+(binary masks are often stored so); else they are refused, because a threshold would be a guess.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def read_dicom_seg(
     image's grid, gives the slice distance where the object lies on its slices, and the whole grid
     for an object without frames. Every segment of the Segment Sequence is listed, also an empty
     one. Overlapping segments get layers of their own. Raises FileFaultError: MASK_UNREADABLE,
-    MASK_UNSUPPORTED (fractional, compressed), IMPLAUSIBLE_SIZE.
+    MASK_UNSUPPORTED (true fractions, compressed), IMPLAUSIBLE_SIZE.
     """
     if kind_of(path) != "seg":
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no DICOM segmentation")
@@ -104,15 +105,34 @@ def _content(dataset: Dataset, max_voxels: int) -> _Content:
         )
     if not count:
         return _Content(segments, None, np.zeros((0, 0, 0), np.uint8))
-    return _Content(segments, _frames(dataset, groups), _pixels(dataset, count, max_voxels))
+    pixels = _pixels(dataset, count, max_voxels)
+    if _kind(dataset) == "FRACTIONAL":
+        _require_two_valued(pixels, int(numbers(dataset, "MaximumFractionalValue", 1)[0]))
+    return _Content(segments, _frames(dataset, groups), pixels)
+
+
+def _kind(dataset: Dataset) -> str:
+    return str(dataset.get("SegmentationType", "")).upper()
+
+
+def _require_two_valued(pixels: npt.NDArray[np.unsignedinteger[Any]], whole: int) -> None:
+    """FileFaultError when a fractional object holds fractions (PS3.3 C.8.20.2.3)."""
+    parts = int(np.count_nonzero((pixels != 0) & (pixels != whole)))
+    if parts:
+        raise FileFaultError(
+            catalog.MASK_UNSUPPORTED,
+            f"a FRACTIONAL segmentation with {parts} voxels between 0 and the whole ({whole}); "
+            "where its border lies is not said",
+        )
 
 
 def _require_supported(dataset: Dataset) -> None:
-    kind = str(dataset.get("SegmentationType", "")).upper()
-    if kind not in {"BINARY", "LABELMAP"}:
+    kind = _kind(dataset)
+    if kind not in {"BINARY", "LABELMAP", "FRACTIONAL"}:
         raise FileFaultError(
             catalog.MASK_UNSUPPORTED,
-            f"a segmentation of type {kind[:16] or 'unknown'}; BINARY and LABELMAP are read",
+            f"a segmentation of type {kind[:16] or 'unknown'}; BINARY, LABELMAP and two-valued "
+            "FRACTIONAL are read",
         )
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
     if syntax not in _PLAIN_SYNTAXES:

@@ -120,11 +120,25 @@ def test_label_map_segmentations_are_read(tmp_path, source):
     assert len(found.layers) == 1
 
 
-def test_fractional_segmentations_are_refused(tmp_path, source):
+@pytest.mark.parametrize("whole", [1, 255])
+def test_fractional_segmentations_without_fractions_are_binary_ones(tmp_path, source, whole):
     slices, geometry = source
-    masks = np.full((5, 9, 13, 1), 0.5, np.float32)
+    masks = np.random.default_rng(5).random((5, 9, 13, 2)) < 0.4
+    path = save_seg(
+        tmp_path / "seg.dcm", slices, masks[::-1].astype(np.float32), kind="FRACTIONAL",
+        max_fractional_value=whole,
+    )  # fmt: skip
+    found = read_dicom_seg(path, geometry)
+    for number in (1, 2):
+        np.testing.assert_array_equal(found.mask(f"segment {number}"), masks[..., number - 1])
+
+
+def test_fractions_are_refused_for_a_threshold_would_be_a_guess(tmp_path, source):
+    slices, geometry = source
+    masks = np.ones((5, 9, 13, 1), np.float32)
+    masks[2, 3:5, 4] = 0.5
     path = save_seg(tmp_path / "seg.dcm", slices, masks, kind="FRACTIONAL")
-    with pytest.raises(FileFaultError, match="FRACTIONAL") as caught:
+    with pytest.raises(FileFaultError, match=r"FRACTIONAL .* with 2 voxels") as caught:
         read_dicom_seg(path, geometry)
     assert caught.value.kind.code == "MASK_UNSUPPORTED"
 

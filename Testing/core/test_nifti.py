@@ -168,6 +168,10 @@ def test_a_fourth_dimension_of_one_is_a_volume_and_of_two_is_not(tmp_path):
         (280, "f", (float("inf"),), "AFFINE_INVALID"),
         (280, "4f", (0.0, 0.0, 0.0, 0.0), "AFFINE_INVALID"),
         (284, "f", (0.5,), "AFFINE_INVALID"),
+        (40, "8h", (5, 5, 4, 3, 1, 2, 1, 1), "FOUR_D"),
+        (40, "8h", (7, 5, 4, 3, 1, 1, 1, 2), "FOUR_D"),
+        (272, "f", (2.0,), "AFFINE_CONFLICT"),
+        (344, "4s", (b"\0\0\0\0",), "NIFTI_INVALID"),
         (344, "4s", (b"n+9\0",), "NIFTI_INVALID"),
         (344, "4s", (b"ni1\0",), "NIFTI_INVALID"),
     ],
@@ -181,6 +185,52 @@ def test_each_mutant_of_a_good_header_gets_its_code(tmp_path, offset, form, valu
     if code not in {"SPACING_SUSPECT", "AFFINE_CONFLICT"} and offset not in {76, 80, 84, 88, 256}:
         with pytest.raises(FileFaultError):
             read_nifti(path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "form", "values", "code"),
+    [
+        (0, "i", (541,), "NIFTI_INVALID"),
+        (4, "4s", (b"n+3\0",), "NIFTI_INVALID"),
+        (8, "4s", (b"\n\n\x1a\n",), "NIFTI_INVALID"),
+        (12, "h", (128,), "COLOR_IMAGE"),
+        (14, "h", (8,), "NIFTI_INVALID"),
+        (16, "q", (0,), "NIFTI_INVALID"),
+        (16, "q", (8,), "NIFTI_INVALID"),
+        (16, "6q", (5, 5, 4, 3, 1, 2), "FOUR_D"),
+        (24, "q", (-5,), "NIFTI_INVALID"),
+        (24, "q", (2**62,), "IMPLAUSIBLE_SIZE"),
+        (112, "d", (0.0,), "NIFTI_INVALID"),
+        (112, "d", (-0.7,), "NIFTI_INVALID"),
+        (112, "d", (float("nan"),), "NIFTI_INVALID"),
+        (168, "q", (2**40,), "NIFTI_INVALID"),
+        (168, "q", (0,), "NIFTI_INVALID"),
+        (344, "ii", (0, 0), "AFFINE_INVALID"),
+        (376, "d", (50.0,), "AFFINE_CONFLICT"),
+        (400, "d", (float("nan"),), "AFFINE_INVALID"),
+        (400, "d", (30.0,), "AFFINE_INVALID"),
+        (400, "12d", (0.0,) * 12, "AFFINE_INVALID"),
+        (500, "i", (1,), "SPACING_SUSPECT"),
+    ],
+)
+def test_each_mutant_of_a_good_nifti_2_header_gets_its_code(tmp_path, offset, form, values, code):
+    array = np.arange(60, dtype=np.int16).reshape(5, 4, 3)
+    path = save(tmp_path / "good.nii", array, oblique(), nib.Nifti2Image)
+    assert codes(path) == set()
+    assert code in codes(patched(path, offset, form, *values))
+
+
+def test_a_label_map_of_version_2_with_a_slope_is_no_label_map(tmp_path):
+    array = np.arange(60, dtype=np.int16).reshape(5, 4, 3)
+    path = save(tmp_path / "a.nii", array, oblique(), nib.Nifti2Image)
+    assert codes(patched(path, 176, "dd", 2.0, 0.0), labels=True) == {"MASK_NOT_LABELS"}
+
+
+def test_an_analyze_file_is_not_taken_for_nifti(tmp_path):
+    nib.save(nib.Spm99AnalyzeImage(np.zeros((5, 4, 3), np.int16), np.eye(4)), tmp_path / "a.img")
+    (finding,) = check_header(tmp_path / "a.hdr", "case")
+    assert finding.code == "NIFTI_INVALID"
+    assert "Analyze" in finding.message
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
