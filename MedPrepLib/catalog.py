@@ -1,6 +1,7 @@
 """Every finding code MedPrep knows: what it means, what it is worth, what makes it go away.
 
-The severities are defaults: ``[screen.severity]`` in a study file may change them per code.
+The severities are defaults: ``[screen.severity]`` in a study file may change them per code, but
+for the final ones, which leave nothing that could be accepted.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from MedPrepLib.findings import Kind, Severity
 _KINDS: dict[str, Kind] = {}
 
 
-def _kind(code: str, severity: Severity, meaning: str, remedy: str) -> Kind:
+def _kind(code: str, severity: Severity, meaning: str, remedy: str, *, final: bool = False) -> Kind:
     if code in _KINDS:
         raise ValueError(f"finding code {code} is declared twice")
-    _KINDS[code] = Kind(code, severity, meaning, remedy)
+    _KINDS[code] = Kind(code, severity, meaning, remedy, final)
     return _KINDS[code]
 
 
@@ -27,6 +28,11 @@ def _review(code: str, meaning: str, remedy: str) -> Kind:
 
 def _reject(code: str, meaning: str, remedy: str) -> Kind:
     return _kind(code, Severity.REJECT, meaning, remedy)
+
+
+def _final(code: str, meaning: str, remedy: str) -> Kind:
+    """A fault that leaves nothing to accept: no volume, grid or result can be made."""
+    return _kind(code, Severity.REJECT, meaning, remedy, final=True)
 
 
 def all_kinds() -> tuple[Kind, ...]:
@@ -85,62 +91,63 @@ DUPLICATE_SLICE = _note(
     "The same slice was found twice with identical pixels; one copy was dropped.",
     "Nothing to do.",
 )
-DUPLICATE_POSITION = _reject(
+DUPLICATE_POSITION = _final(
     "DUPLICATE_POSITION",
     "Several different slices lie at one position: phases, echoes, b-values or a conflict.",
     "Separate the series by acquisition before export, or exclude it.",
 )
-DUPLICATE_UID_CONFLICT = _reject(
+DUPLICATE_UID_CONFLICT = _final(
     "DUPLICATE_UID_CONFLICT",
     "Two files carry the same SOPInstanceUID with different content.",
     "Find out which copy is right and remove the other.",
 )
-MIXED_ORIENTATION = _reject(
+MIXED_ORIENTATION = _final(
     "MIXED_ORIENTATION",
     "Slices of one series have different orientations.",
     "Split the series by orientation before export.",
 )
-MIXED_SIZE = _reject(
+MIXED_SIZE = _final(
     "MIXED_SIZE",
     "Slices of one series differ in rows, columns or pixel spacing.",
     "Export the series again; mixed slices cannot form one volume.",
 )
-MIXED_BIT_DEPTH = _reject(
+MIXED_BIT_DEPTH = _final(
     "MIXED_BIT_DEPTH",
     "Slices of one series differ in bit depth or sign.",
     "Export the series again from the scanner or archive, without conversion.",
 )
-GANTRY_TILT = _reject(
+GANTRY_TILT = _final(
     "GANTRY_TILT",
     "The slices are sheared against their stacking direction (a tilted gantry).",
-    "Resample the series to an orthogonal grid with a tool that corrects the tilt.",
+    "Resample the series to an orthogonal grid with a tool that corrects the tilt (dcm2niix), and "
+    "draw on that; MedPrep does not, for masks of tilted slices would no longer fit the image.",
 )
-NO_POSITION = _reject(
+NO_POSITION = _final(
     "NO_POSITION",
     "Slices carry no ImagePositionPatient or ImageOrientationPatient.",
     "Export the original objects; positions cannot be guessed from instance numbers.",
 )
-MULTIFRAME_UNSUPPORTED = _reject(
+MULTIFRAME_UNSUPPORTED = _final(
     "MULTIFRAME_UNSUPPORTED",
     "A multi-frame object of a kind that is not read: not an enhanced CT, MR or PET, or deflated.",
     "Convert it to single-frame DICOM or NIfTI first.",
 )
-COLOR_IMAGE = _reject(
+COLOR_IMAGE = _final(
     "COLOR_IMAGE",
     "An image has several samples per pixel (color); intensities are not a modality value.",
     "Use the original grayscale series.",
 )
-CODEC_MISSING = _reject(
+CODEC_MISSING = _final(
     "CODEC_MISSING",
     "The transfer syntax is compressed and no installed codec can decode it.",
     'Install the codecs: pip install "MedPrep[codecs]".',
 )
-PIXELS_UNREADABLE = _reject(
+PIXELS_UNREADABLE = _final(
     "PIXELS_UNREADABLE",
     "Pixel data are missing, truncated or cannot be decoded.",
     "Export the file again; compare its size with the source.",
 )
-FOUR_D = _reject(
+FOUR_D = _final(
     "FOUR_D",
     "An image has more than three dimensions.",
     "Split it into volumes and name the one that was annotated.",
@@ -150,7 +157,7 @@ NIFTI_INVALID = _reject(
     "A NIfTI header contradicts itself or the file.",
     "Convert the image again from its source.",
 )
-AFFINE_INVALID = _reject(
+AFFINE_INVALID = _final(
     "AFFINE_INVALID",
     "The index-to-world matrix is singular, sheared, not finite, or missing.",
     "Convert the image again from DICOM; do not repair the matrix by hand.",
@@ -165,12 +172,12 @@ SPACING_SUSPECT = _review(
     "The spacing is implausible for a body, e.g. meters taken for millimeters.",
     "Compare with the scanner's field of view and correct the unit.",
 )
-PATH_ESCAPE = _reject(
+PATH_ESCAPE = _final(
     "PATH_ESCAPE",
     "A header or a table points outside its source folder.",
     "Put the data beside the header, or declare the folder as a source.",
 )
-IMPLAUSIBLE_SIZE = _reject(
+IMPLAUSIBLE_SIZE = _final(
     "IMPLAUSIBLE_SIZE",
     "A header promises more voxels than the file can hold or the limit allows.",
     "Check the file; raise screen.max_voxels if the image is really that large.",
@@ -185,7 +192,7 @@ DATE_UNUSED = _note(
     "The table of reading dates names readings that no source has.",
     "Write case and rater as the sources do; MedPrep's private identities.csv lists the cases.",
 )
-FILE_MISSING = _reject(
+FILE_MISSING = _final(
     "FILE_MISSING",
     "A file that the study names does not exist.",
     "Correct the path or restore the file.",
@@ -468,27 +475,27 @@ SPLIT_UNEVEN = _note(
 )
 
 # --- running ----------------------------------------------------------------------------------
-WORKER_DIED = _reject(
+WORKER_DIED = _final(
     "WORKER_DIED",
     "The worker process died while it worked on this case, also when retried alone.",
     "Check memory and the file; run the case alone.",
 )
-WORKER_TIMEOUT = _reject(
+WORKER_TIMEOUT = _final(
     "WORKER_TIMEOUT",
     "A case took longer than the limit and was stopped.",
     "Check the storage, or raise run.timeout_s.",
 )
-WORKER_MEMORY = _reject(
+WORKER_MEMORY = _final(
     "WORKER_MEMORY",
     "A case asked for more memory than a worker may have.",
     "Raise run.memory_gb or use a machine with more memory; check the image's size in its header.",
 )
-SOURCE_OFFLINE = _reject(
+SOURCE_OFFLINE = _final(
     "SOURCE_OFFLINE",
     "A drive did not answer, also when it was asked again after a while.",
     "Run the same command again when the drive is back: only such cases are done again.",
 )
-SOURCE_CHANGED = _reject(
+SOURCE_CHANGED = _final(
     "SOURCE_CHANGED",
     "A source file changed or vanished while it was being used.",
     "Wait until the export is complete and run again.",

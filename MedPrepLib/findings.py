@@ -71,12 +71,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The declaration of a finding code: what it means and what it is worth by default."""
+    """The declaration of a finding code: what it means and what it is worth by default.
+
+    ``final``: nothing can be made of data with this fault (no volume, no grid, no result), so
+    nobody can accept it; only its remedy helps. Such kinds reject whatever a study file says.
+    """
 
     code: str
     severity: Severity
     meaning: str
     remedy: str
+    final: bool = False
 
     def at(self, item: str, message: str, *, remedy: str | None = None) -> Finding:
         """A finding of this kind about ``item``."""

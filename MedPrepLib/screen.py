@@ -59,11 +59,15 @@ def screen_people(cases: Sequence[Case]) -> tuple[Finding, ...]:
 
 
 def judged(findings: Iterable[Finding], severity: Mapping[str, Word]) -> tuple[Finding, ...]:
-    """The findings as the study file judges them: other severities, some switched off."""
+    """The findings as the study file judges them: other severities, some switched off.
+
+    Final ones stay what they are: there is nothing that could be accepted.
+    """
     kept = []
     for finding in findings:
+        kind = catalog.find_kind(finding.code)
         word = severity.get(finding.code)
-        if word is None:
+        if word is None or (kind is not None and kind.final):
             kept.append(finding)
         elif word != "off":
             kept.append(finding.with_severity(Severity.from_word(word)))

@@ -70,11 +70,7 @@ def _contradictions(study: Study) -> Iterator[str]:
     except LabelError as error:
         yield f"$.labels: {error}"
         return
-    for code in study.screen.severity:
-        if find_kind(code) is None:
-            close = difflib.get_close_matches(code, [k.code for k in all_kinds()], n=1)
-            hint = f'; did you mean "{close[0]}"?' if close else ""
-            yield f"$.screen.severity.{code}: no such finding code{hint}"
+    yield from _severity_problems(study)
     taken = schema.valued(schema.ignore_value)
     if study.consensus.ties == "undecided" and taken is not None:
         yield (
@@ -91,6 +87,20 @@ def _contradictions(study: Study) -> Iterator[str]:
         for name, annotation in source.annotations.items():
             where = f"$.sources[{index}].annotations.{name}"
             yield from _annotation_problems(annotation, where, schema)
+
+
+def _severity_problems(study: Study) -> Iterator[str]:
+    """Codes that do not exist, and faults that nobody can accept."""
+    for code, word in study.screen.severity.items():
+        kind = find_kind(code)
+        if kind is None:
+            close = difflib.get_close_matches(code, [k.code for k in all_kinds()], n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else ""
+            yield f"$.screen.severity.{code}: no such finding code{hint}"
+        elif kind.final and word != "reject":
+            yield f"$.screen.severity.{code}: cannot be {word}, nothing is left to accept: " + (
+                kind.remedy
+            )
 
 
 def _labels_of(base: Path, study: Study) -> LabelSchema:

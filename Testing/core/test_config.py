@@ -43,6 +43,11 @@ def test_defaults_fill_what_is_not_said() -> None:
         ("[screen]\nmin_slices = true", "$.screen.min_slices", ["whole"]),
         ("[screen.severity]\nNO_DEVIC = 'off'", "$.screen.severity.NO_DEVIC", ["NO_DEVICE"]),
         ("[screen.severity]\nNO_DEVICE = 'of'", "$.screen.severity.NO_DEVICE", ["off"]),
+        (
+            "[screen.severity]\nMIXED_SIZE = 'note'",
+            "$.screen.severity.MIXED_SIZE",
+            ["cannot be note", "Export the series again"],
+        ),
         ("[agree]\nthreshold = 1.2", "$.agree.threshold", ["1.2", "0..1"]),
         (
             "[labels.third]\nvalue = 255\n[consensus]\nties = 'undecided'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from MedPrepLib import catalog
 from MedPrepLib.cohort import Case, ImageSource, Patient, Scan
 from MedPrepLib.config.settings import Screen
 from MedPrepLib.findings import Severity
@@ -109,3 +110,14 @@ def test_ids_that_identify_nobody_and_ids_in_two_centers_are_questions() -> None
         ("2", "SAME_ID_TWO_CENTERS"),
         ("3", "SAME_ID_TWO_CENTERS"),
     ]
+
+
+def test_a_fault_that_leaves_no_volume_rejects_whatever_the_study_file_says() -> None:
+    finals = [kind for kind in catalog.all_kinds() if kind.final]
+    codes = {kind.code for kind in finals}
+    assert {"MIXED_ORIENTATION", "DUPLICATE_POSITION", "NO_POSITION", "FOUR_D"} <= codes
+    assert not codes & {"SLICE_GAP", "TOO_FEW_SLICES", "AMBIGUOUS_IMAGE", "BURNED_IN_RISK"}
+    found = [kind.at("case", "it is so") for kind in finals]
+    for word in ("off", "note", "review"):
+        assert judged(found, dict.fromkeys(codes, word)) == tuple(found)
+    assert all(finding.severity == Severity.REJECT for finding in found)
