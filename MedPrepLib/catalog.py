@@ -6,15 +6,20 @@ for the final ones, which leave nothing that could be accepted.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from MedPrepLib.findings import Kind, Severity
 
 _KINDS: dict[str, Kind] = {}
+_STAGES: dict[str, str] = {}
 
 
 def _kind(code: str, severity: Severity, meaning: str, remedy: str, *, final: bool = False) -> Kind:
     if code in _KINDS:
         raise ValueError(f"finding code {code} is declared twice")
-    _KINDS[code] = Kind(code, severity, meaning, remedy, final)
+    _KINDS[code] = Kind(code, severity, meaning, remedy, final, next(reversed(_STAGES)))
     return _KINDS[code]
 
 
@@ -35,6 +40,16 @@ def _final(code: str, meaning: str, remedy: str) -> Kind:
     return _kind(code, Severity.REJECT, meaning, remedy, final=True)
 
 
+def _stage(name: str, about: str) -> None:
+    """The kinds declared from here on are found in this stage."""
+    _STAGES[name] = about
+
+
+def stages() -> Mapping[str, str]:
+    """The stages that find something, in order, and what each of them looks at."""
+    return MappingProxyType(_STAGES)
+
+
 def all_kinds() -> tuple[Kind, ...]:
     """Every declared kind, in the order of declaration (that of the stages)."""
     return tuple(_KINDS.values())
@@ -45,7 +60,15 @@ def find_kind(code: str) -> Kind | None:
     return _KINDS.get(code)
 
 
+def did_you_mean(word: str) -> str:
+    """``; did you mean "SLICE_GAP"?`` for a word that is close to a code, else nothing."""
+    close = difflib.get_close_matches(word.upper(), _KINDS, n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
 # --- scan: files and series -------------------------------------------------------------------
+_stage("scan", "files and series")
+
 FILE_UNREADABLE = _reject(
     "FILE_UNREADABLE",
     "A file cannot be read as the format it claims to be.",
@@ -220,6 +243,8 @@ ANNOTATION_AMBIGUOUS = _review(
 )
 
 # --- screen: rules on header facts ------------------------------------------------------------
+_stage("screen", "header facts and people")
+
 NO_PATIENT_ID = _review(
     "NO_PATIENT_ID",
     "The patient id is blank or a placeholder shared by many; the case stays a group of its own.",
@@ -282,6 +307,8 @@ MONOCHROME1 = _note(
 )
 
 # --- standardize ------------------------------------------------------------------------------
+_stage("standardize", "voxel values")
+
 NOT_FINITE = _reject(
     "NOT_FINITE",
     "The image holds NaN or infinite values.",
@@ -311,6 +338,8 @@ SUV_UNKNOWN = _review(
 )
 
 # --- masks and align --------------------------------------------------------------------------
+_stage("align", "masks, boxes and slice labels on their image")
+
 NO_READING = _reject(
     "NO_READING",
     "No usable annotation belongs to this image.",
@@ -424,6 +453,8 @@ SLICES_OUTSIDE = _review(
 )
 
 # --- agree and consensus ----------------------------------------------------------------------
+_stage("agree", "raters and their consensus")
+
 LOW_AGREEMENT = _review(
     "LOW_AGREEMENT",
     "Raters agree less than the threshold on at least one label.",
@@ -436,6 +467,8 @@ CONSENSUS_TIES = _note(
 )
 
 # --- review: what people decided --------------------------------------------------------------
+_stage("review", "what people decided")
+
 REVIEW_APPROVED = _note(
     "REVIEW_APPROVED",
     "Somebody looked at the case and approved it; what asked for a look is a note now.",
@@ -458,6 +491,8 @@ REVIEW_UNREADABLE = _review(
 )
 
 # --- split ------------------------------------------------------------------------------------
+_stage("split", "train and test sets")
+
 LEAK_SUSPECT = _review(
     "LEAK_SUSPECT",
     "The same image occurs under two patient ids; both are kept in one set of the split.",
@@ -475,6 +510,8 @@ SPLIT_UNEVEN = _note(
 )
 
 # --- running ----------------------------------------------------------------------------------
+_stage("run", "the run itself")
+
 WORKER_DIED = _final(
     "WORKER_DIED",
     "The worker process died while it worked on this case, also when retried alone.",

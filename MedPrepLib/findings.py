@@ -82,6 +82,8 @@ class Kind:
     meaning: str
     remedy: str
     final: bool = False
+    stage: str = ""
+    """The stage that finds it; catalog.stages() lists them."""
 
     def at(self, item: str, message: str, *, remedy: str | None = None) -> Finding:
         """A finding of this kind about ``item``."""

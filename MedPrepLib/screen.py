@@ -1,7 +1,8 @@
 """Screening: is this the scan the study wants, by its header facts? Rules without voxels.
 
-Each rule is a small function from (case, geometry, settings) to findings; ``RULES`` lists them.
-What a finding is worth may be changed in the study file, ``[screen.severity]``.
+A rule is a small function together with the kinds of its findings and where it comes from;
+``RULES`` lists those about one case, ``PEOPLE_RULES`` those that need to see all cases. What a
+finding is worth may be changed in the study file, ``[screen.severity]``; "off" skips the rule.
 """
 
 from __future__ import annotations
@@ -9,15 +10,37 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import Case
 from MedPrepLib.config.settings import Screen, Word
-from MedPrepLib.findings import Finding, Severity
+from MedPrepLib.findings import Finding, Kind, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import is_generic, normalized_id
 
-Rule = Callable[[Case, Geometry, Screen], Iterator[Finding]]
+CaseCheck = Callable[[Case, Geometry, Screen], Iterator[Finding]]
+PeopleCheck = Callable[[Sequence[Case]], Iterator[Finding]]
+Check = TypeVar("Check", CaseCheck, PeopleCheck)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Check]):
+    """One question to the header facts.
+
+    ``kinds``: everything it may find. ``source``: where the rule or its limit comes from, in one
+    sentence (a DICOM attribute, a standard, a paper, a measured fact).
+    """
+
+    check: Check
+    kinds: tuple[Kind, ...]
+    source: str
+
+    def is_off(self, severity: Mapping[str, Word]) -> bool:
+        """True when the study file switches off everything that the rule may find."""
+        return all(severity.get(kind.code) == "off" for kind in self.kinds)
+
 
 MODALITY_WORDS: Mapping[str, str] = {
     "CT": r"\bct\b|computed tomography|\bcomputertomogra",
@@ -34,18 +57,27 @@ HYBRID = frozenset(("CT", "MR", "PT"))
 
 def screen(case: Case, geometry: Geometry, settings: Screen) -> tuple[Finding, ...]:
     """Findings of all rules about one case; ``geometry`` is that of the image."""
-    return tuple(finding for rule in RULES for finding in rule(case, geometry, settings))
+    return tuple(
+        finding
+        for rule in RULES
+        if not rule.is_off(settings.severity)
+        for finding in rule.check(case, geometry, settings)
+    )
 
 
 def screen_people(cases: Sequence[Case]) -> tuple[Finding, ...]:
     """Findings that need to see all cases: ids that identify nobody, ids in two centers."""
-    findings = [
-        catalog.NO_PATIENT_ID.at(
-            case.id, "the patient id is blank or a placeholder; the case is a patient of its own"
-        )
-        for case in cases
-        if is_generic(case.patient.id)
-    ]
+    return tuple(finding for rule in PEOPLE_RULES for finding in rule.check(cases))
+
+
+def _nobody(cases: Sequence[Case]) -> Iterator[Finding]:
+    message = "the patient id is blank or a placeholder; the case is a patient of its own"
+    for case in cases:
+        if is_generic(case.patient.id):
+            yield catalog.NO_PATIENT_ID.at(case.id, message)
+
+
+def _two_centers(cases: Sequence[Case]) -> Iterator[Finding]:
     by_id: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if not is_generic(case.patient.id):
@@ -54,8 +86,8 @@ def screen_people(cases: Sequence[Case]) -> tuple[Finding, ...]:
         centers = sorted({case.patient.center for case in same})
         if len(centers) > 1:
             message = f"the same patient id occurs in {' and '.join(centers)}"
-            findings += [catalog.SAME_ID_TWO_CENTERS.at(case.id, message) for case in same]
-    return tuple(findings)
+            for case in same:
+                yield catalog.SAME_ID_TWO_CENTERS.at(case.id, message)
 
 
 def judged(findings: Iterable[Finding], severity: Mapping[str, Word]) -> tuple[Finding, ...]:
@@ -147,11 +179,14 @@ def _anisotropy(case: Case, geometry: Geometry, settings: Screen) -> Iterator[Fi
         yield catalog.ANISOTROPIC.at(case.id, message)
 
 
-def _size(case: Case, geometry: Geometry, settings: Screen) -> Iterator[Finding]:
+def _voxels(case: Case, geometry: Geometry, settings: Screen) -> Iterator[Finding]:
     voxels = geometry.size[0] * geometry.size[1] * geometry.size[2]
     if voxels > settings.max_voxels:
         message = f"{voxels:.3g} voxels, more than {settings.max_voxels:.3g}"
         yield catalog.IMPLAUSIBLE_SIZE.at(case.id, message)
+
+
+def _slices(case: Case, geometry: Geometry, settings: Screen) -> Iterator[Finding]:
     if min(geometry.size) < settings.min_slices:
         message = f"{min(geometry.size)} slices, fewer than {settings.min_slices}"
         yield catalog.TOO_FEW_SLICES.at(case.id, message)
@@ -167,14 +202,77 @@ def _photometric(case: Case, _geometry: Geometry, _settings: Screen) -> Iterator
         yield catalog.MONOCHROME1.at(case.id, "PhotometricInterpretation is MONOCHROME1")
 
 
-RULES: tuple[Rule, ...] = (
-    _missing_tags,
-    _study_description,
-    _device,
-    _modality,
-    _thickness,
-    _anisotropy,
-    _size,
-    _burned_in,
-    _photometric,
+RULES: tuple[Rule[CaseCheck], ...] = (
+    Rule(
+        _missing_tags,
+        (catalog.MISSING_TAGS,),
+        "Attributes of type 1 or 2 of every image in PS3.3 (C.7.1.1, C.7.2.1, C.7.3.1, C.7.6.2); "
+        "which of them count is the study's choice.",
+    ),
+    Rule(
+        _study_description,
+        (catalog.NO_STUDY_DESCRIPTION,),
+        "StudyDescription (0008,1030), optional in PS3.3 C.7.2.1: without it only the images tell "
+        "what was examined.",
+    ),
+    Rule(
+        _device,
+        (catalog.NO_DEVICE,),
+        "Manufacturer (0008,0070) and ManufacturerModelName (0008,1090), PS3.3 C.7.5.1.",
+    ),
+    Rule(
+        _modality,
+        (catalog.MODALITY_UNKNOWN, catalog.MODALITY_UNWANTED, catalog.MODALITY_CONFLICT),
+        "Modality (0008,0060), PS3.3 C.7.3.1.1.1, beside the words of StudyDescription "
+        "(0008,1030) and SeriesDescription (0008,103E).",
+    ),
+    Rule(
+        _thickness,
+        (catalog.THICK_SLICES,),
+        "Distance of ImagePositionPatient (0020,0032) along the normal, not SliceThickness "
+        "(0018,0050); CT at most 5 mm as in RECIST 1.1 (Eisenhauer et al., Eur. J. Cancer 45:228, "
+        "2009), MR and PET by choice.",
+    ),
+    Rule(
+        _anisotropy,
+        (catalog.ANISOTROPIC,),
+        "Longest over shortest edge of a voxel; the limit is a choice: 0.5 mm pixels in 5 mm "
+        "slices just pass.",
+    ),
+    Rule(
+        _voxels,
+        (catalog.IMPLAUSIBLE_SIZE,),
+        "Size of the grid; the limit is what a case file may declare (2^31 voxels).",
+    ),
+    Rule(
+        _slices,
+        (catalog.TOO_FEW_SLICES,),
+        "Size of the grid: two slices give a distance, only a third shows that it is regular.",
+    ),
+    Rule(
+        _burned_in,
+        (catalog.BURNED_IN_RISK,),
+        "BurnedInAnnotation (0028,0301), PS3.3 C.7.6.1, asked for by the Clean Pixel Data option "
+        "of PS3.15 (E.3.1); for files that do not say, modalities and ImageType (0008,0008) of "
+        "devices that write into pixels.",
+    ),
+    Rule(
+        _photometric,
+        (catalog.MONOCHROME1,),
+        "PhotometricInterpretation (0028,0004), PS3.3 C.7.6.3.1.2: concerns the display alone.",
+    ),
+)
+
+PEOPLE_RULES: tuple[Rule[PeopleCheck], ...] = (
+    Rule(
+        _nobody,
+        (catalog.NO_PATIENT_ID,),
+        "PatientID (0010,0020), of type 2 in PS3.3 C.7.1.1: it may be empty, and anonymizers give "
+        "one value to everybody.",
+    ),
+    Rule(
+        _two_centers,
+        (catalog.SAME_ID_TWO_CENTERS,),
+        "PatientID (0010,0020) is unique for its issuer only (0010,0021), PS3.3 C.7.1.1.",
+    ),
 )

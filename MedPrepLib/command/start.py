@@ -81,11 +81,12 @@ def write_sample_study(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def findings(codes: tuple[str, ...], as_json: bool) -> None:
     """Explain the finding CODES (all of them when none is given)."""
-    from MedPrepLib.catalog import all_kinds, find_kind
+    from MedPrepLib.catalog import all_kinds, did_you_mean, find_kind
 
     unknown = [code for code in codes if find_kind(code.upper()) is None]
     if unknown:
-        raise click.UsageError(f"no finding code {unknown[0]!r}; see: medprep findings")
+        hint = did_you_mean(unknown[0]) or "; see: medprep findings"
+        raise click.UsageError(f"no finding code {unknown[0]!r}{hint}")
     wanted = {code.upper() for code in codes}
     kinds = [kind for kind in all_kinds() if not wanted or kind.code in wanted]
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from MedPrepLib.catalog import all_kinds, find_kind
+from MedPrepLib.catalog import did_you_mean, find_kind
 from MedPrepLib.config.check import problems_in
 from MedPrepLib.config.settings import Annotation, LabelSection, Study, TerminologyCode
 from MedPrepLib.errors import ConfigError, LabelError
@@ -94,9 +93,7 @@ def _severity_problems(study: Study) -> Iterator[str]:
     for code, word in study.screen.severity.items():
         kind = find_kind(code)
         if kind is None:
-            close = difflib.get_close_matches(code, [k.code for k in all_kinds()], n=1)
-            hint = f'; did you mean "{close[0]}"?' if close else ""
-            yield f"$.screen.severity.{code}: no such finding code{hint}"
+            yield f"$.screen.severity.{code}: no such finding code{did_you_mean(code)}"
         elif kind.final and word != "reject":
             yield f"$.screen.severity.{code}: cannot be {word}, nothing is left to accept: " + (
                 kind.remedy

@@ -19,6 +19,14 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 ColorValue = Annotated[int, Meta(ge=0, le=255)]
 
 
+def limit(
+    about: str, *codes: str, unit: str = "", ge: float | None = None, le: float | None = None
+) -> Meta:
+    """A setting that decides on findings: what it says, their codes, its unit and its range."""
+    extra = {"codes": list(codes), "unit": unit}
+    return Meta(ge=ge, le=le, description=about, extra_json_schema=extra)
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the study file."""
 
@@ -107,31 +115,54 @@ class Screen(Section, frozen=True):
     """Rules on header facts. ``severity`` changes what a finding code is worth."""
 
     modalities: Annotated[
-        tuple[str, ...], Meta(description="wanted DICOM modalities; empty: all images")
+        tuple[str, ...],
+        limit("wanted DICOM modalities; empty: all images", "MODALITY_UNWANTED"),
     ] = ()
     key_tags: Annotated[
-        tuple[str, ...], Meta(description="DICOM keywords that every series should carry")
+        tuple[str, ...],
+        limit("DICOM keywords that every series should carry", "MISSING_TAGS"),
     ] = ("PatientID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "PixelSpacing")
-    min_slices: Annotated[int, Meta(ge=1, le=10_000, description="fewer are no volume")] = 3
-    max_ct_slice_mm: Annotated[float, Meta(ge=0.1, le=20, description="mm between CT slices")] = 5.0
-    max_mr_slice_mm: Annotated[float, Meta(ge=0.1, le=20, description="mm between MR slices")] = 5.0
-    max_pt_slice_mm: Annotated[float, Meta(ge=0.1, le=20, description="mm between PET slices")] = (
-        6.0
-    )
+    min_slices: Annotated[
+        int,
+        limit("fewer are no volume", "TOO_FEW_SLICES", unit="slices", ge=1, le=10_000),
+    ] = 3
+    max_ct_slice_mm: Annotated[
+        float,
+        limit("mm between CT slices", "THICK_SLICES", unit="mm", ge=0.1, le=20),
+    ] = 5.0
+    max_mr_slice_mm: Annotated[
+        float,
+        limit("mm between MR slices", "THICK_SLICES", unit="mm", ge=0.1, le=20),
+    ] = 5.0
+    max_pt_slice_mm: Annotated[
+        float,
+        limit("mm between PET slices", "THICK_SLICES", unit="mm", ge=0.1, le=20),
+    ] = 6.0
     max_anisotropy: Annotated[
-        float, Meta(ge=1, le=100, description="longest over shortest voxel edge")
+        float,
+        limit("longest over shortest voxel edge", "ANISOTROPIC", ge=1, le=100),
     ] = 10.0
     max_voxels: Annotated[
-        int, Meta(ge=1_000, le=2**36, description="larger images are implausible")
+        int,
+        limit(
+            "larger images are implausible", "IMPLAUSIBLE_SIZE", unit="voxels", ge=1_000, le=2**36
+        ),
     ] = 2**31
     gap_tolerance: Annotated[
         float,
-        Meta(
-            ge=0.001, le=0.5, description="deviation of a slice distance, as a part of the median"
+        limit(
+            "deviation of a slice distance, as a part of the median", "SLICE_GAP", ge=0.001, le=0.5
         ),
     ] = 0.05
     max_tilt_mm: Annotated[
-        float, Meta(ge=0.001, le=10, description="in-plane drift of the origin over the stack, mm")
+        float,
+        limit(
+            "in-plane drift of the origin over the stack, mm",
+            "GANTRY_TILT",
+            unit="mm",
+            ge=0.001,
+            le=10,
+        ),
     ] = 0.5
     severity: Annotated[dict[str, Word], Meta(description="finding code = severity or off")] = {}
 
@@ -156,9 +187,13 @@ class Standardize(Section, frozen=True):
     """From stored values to the values a model sees. CT is clipped Hounsfield units as int16."""
 
     ct_low_hu: Annotated[
-        int, Meta(ge=-32768, le=32767, description="HU; also the pad value")
+        int,
+        limit("HU; also the pad value", "CLIPPED", unit="HU", ge=-32768, le=32767),
     ] = -1024
-    ct_high_hu: Annotated[int, Meta(ge=-32768, le=32767, description="HU")] = 3071
+    ct_high_hu: Annotated[
+        int,
+        limit("HU", "CLIPPED", unit="HU", ge=-32768, le=32767),
+    ] = 3071
     pet: Annotated[
         Literal["suv", "stored"],
         Meta(description="PET: suv, converted to SUV by body weight (g/mL); stored, as it is"),
@@ -175,27 +210,53 @@ class Align(Section, frozen=True):
     """When a mask belongs to an image."""
 
     same_mm: Annotated[
-        float, Meta(ge=0, le=0.1, description="corner distance that is no difference, mm")
+        float,
+        limit(
+            "corner distance that is no difference, mm", "GRID_ROUNDING", unit="mm", ge=0, le=0.1
+        ),
     ] = 1e-3
     rounding_fraction: Annotated[
-        float, Meta(ge=0, le=0.5, description="of the smallest spacing: snapped and noted")
+        float,
+        limit(
+            "of the smallest spacing: snapped and noted",
+            "GRID_ROUNDING",
+            "GRID_RESAMPLED",
+            ge=0,
+            le=0.5,
+        ),
     ] = 0.1
     resample: Annotated[
-        bool, Meta(description="resample masks from other grids (false: reject them)")
+        bool,
+        limit(
+            "resample masks from other grids (false: reject them)",
+            "GRID_RESAMPLED",
+            "GRID_MISMATCH",
+        ),
     ] = True
     min_overlap: Annotated[
         float,
-        Meta(ge=0, le=1, description="part of the mask's voxels that must lie inside the image"),
+        limit(
+            "part of the mask's voxels that must lie inside the image",
+            "GRID_MISMATCH",
+            "MASK_OUTSIDE",
+            ge=0,
+            le=1,
+        ),
     ] = 0.5
 
 
 class Agree(Section, frozen=True):
     """When raters agree too little."""
 
-    threshold: Annotated[float, Meta(ge=0, le=1, description="Dice below this is reviewed")] = 0.7
+    threshold: Annotated[
+        float,
+        limit("Dice below this is reviewed", "LOW_AGREEMENT", ge=0, le=1),
+    ] = 0.7
     rule: Annotated[
         Literal["worst_pair", "mean_pair", "consensus"],
-        Meta(description="which value the threshold judges; consensus: every rater against it"),
+        limit(
+            "which value the threshold judges; consensus: every rater against it", "LOW_AGREEMENT"
+        ),
     ] = "worst_pair"
     surfaces: Annotated[bool, Meta(description="measure distances between surfaces, too")] = True
     tolerance_mm: Annotated[
@@ -229,6 +290,7 @@ class Consensus(Section, frozen=True):
             pattern=r"^(background|foreground|undecided|rater:.+)$",
             description="background, foreground (the tied label), undecided (a value that "
             "training ignores), or rater:<name>",
+            extra_json_schema={"codes": ["CONSENSUS_TIES"], "unit": ""},
         ),
     ] = "background"
     confidence_weight: Annotated[
@@ -247,12 +309,16 @@ class Split(Section, frozen=True):
     """Who trains and who tests; whole patients, whole centers."""
 
     test_fraction: Annotated[
-        float, Meta(ge=0, le=0.9, description="of patients, at least; 0 for no test set")
+        float,
+        limit("of patients, at least; 0 for no test set", "SPLIT_UNEVEN", ge=0, le=0.9),
     ] = 0.2
     test_centers: Annotated[
         tuple[str, ...], Meta(description="hold out these centers; empty: chosen")
     ] = ()
-    folds: Annotated[int, Meta(ge=2, le=20, description="cross-validation folds")] = 5
+    folds: Annotated[
+        int,
+        limit("cross-validation folds", "RARE_CLASS", ge=2, le=20),
+    ] = 5
 
 
 class Pack(Section, frozen=True):
@@ -286,13 +352,18 @@ class Run(Section, frozen=True):
     """How the work is done; nothing here changes the result."""
 
     workers: Annotated[int, Meta(ge=0, le=256, description="processes; 0: one per core")] = 0
-    timeout_s: Annotated[float, Meta(ge=1, le=86_400, description="per case, seconds")] = 600.0
+    timeout_s: Annotated[
+        float,
+        limit("per case, seconds", "WORKER_TIMEOUT", unit="s", ge=1, le=86_400),
+    ] = 600.0
     memory_gb: Annotated[
         float,
-        Meta(
+        limit(
+            "a worker may not ask for more, GB of addresses; 0: what the machine has",
+            "WORKER_MEMORY",
+            unit="GB",
             ge=0,
             le=4096,
-            description="a worker may not ask for more, GB of addresses; 0: what the machine has",
         ),
     ] = 0.0
     fail_on: Annotated[

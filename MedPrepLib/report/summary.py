@@ -6,20 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from MedPrepLib.catalog import all_kinds, find_kind
+from MedPrepLib.catalog import find_kind
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.text import NOTHING, dice, listing, median, plural
 from MedPrepLib.results import CaseResult
 
-# The first code of each group, in the order of the catalog: a code belongs to the group before it.
-_STAGES = (
-    ("FILE_UNREADABLE", "reading the files", "readable as volumes"),
-    ("NO_PATIENT_ID", "screening the headers", "passed screening"),
-    ("NOT_FINITE", "checking the values", "with values as expected"),
-    ("NO_READING", "matching the annotations", "with usable annotations"),
-    ("WORKER_DIED", "processing", "processed"),
+_STEPS = (
+    (("scan",), "reading the files", "readable as volumes"),
+    (("screen",), "screening the headers", "passed screening"),
+    (("standardize",), "checking the values", "with values as expected"),
+    (("align", "agree", "review", "split"), "matching the annotations", "with usable annotations"),
+    (("run",), "processing", "processed"),
 )
+"""Stages of the catalog, what was done there, and what remained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,13 @@ def flow(report: ReportInput) -> tuple[FlowStep, ...]:
     """What was left out where. Each excluded case counts once, under its first reason."""
     counts: Counter[str] = Counter(primary_reason(case).code for case in report.excluded)
     left, steps = len(report.cases), []
-    for start, doing, remaining in _STAGES:
-        codes = [code for code in counts if _stage_of(code) == start]
+    for stages, doing, remaining in _STEPS:
+        codes = [code for code in counts if _stage_of(code) in stages]
         dropped = sum(counts[code] for code in codes)
         left -= dropped
         reasons = [Reason(code, counts[code], meaning(code)) for code in codes]
         reasons.sort(key=lambda reason: (-reason.count, reason.code))
-        if dropped or start in ("FILE_UNREADABLE", "NO_PATIENT_ID", "NO_READING"):
+        if dropped or not {"scan", "screen", "align"}.isdisjoint(stages):
             steps.append(FlowStep(doing, dropped, tuple(reasons), remaining, left))
     return tuple(steps)
 
@@ -201,10 +201,5 @@ def _age(ages: Sequence[int], people: int) -> str:
 
 
 def _stage_of(code: str) -> str:
-    starts = [start for start, _, _ in _STAGES]
-    stage = starts[0]
-    for kind in all_kinds():
-        stage = kind.code if kind.code in starts else stage
-        if kind.code == code:
-            return stage
-    return starts[-1]
+    kind = find_kind(code)
+    return kind.stage if kind is not None else "run"

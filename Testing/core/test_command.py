@@ -113,6 +113,7 @@ def test_findings_explains_codes_with_remedy() -> None:
 def test_an_unknown_code_is_a_wrong_call() -> None:
     result = CliRunner().invoke(medprep, ["findings", "SLICE_GAPP"])
     assert result.exit_code == 2
+    assert 'did you mean "SLICE_GAP"?' in result.output
 
 
 @pytest.mark.parametrize(

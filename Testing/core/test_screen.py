@@ -10,7 +10,7 @@ from MedPrepLib.cohort import Case, ImageSource, Patient, Scan
 from MedPrepLib.config.settings import Screen
 from MedPrepLib.findings import Severity
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.screen import judged, modality_of, screen, screen_people
+from MedPrepLib.screen import RULES, judged, modality_of, screen, screen_people
 
 GRID = Geometry((64, 64, 30), (1.0, 1.0, 3.0))
 SCAN = Scan(modality="CT", manufacturer="GE", model="X", study_description="CT Thorax")
@@ -121,3 +121,24 @@ def test_a_fault_that_leaves_no_volume_rejects_whatever_the_study_file_says() ->
     for word in ("off", "note", "review"):
         assert judged(found, dict.fromkeys(codes, word)) == tuple(found)
     assert all(finding.severity == Severity.REJECT for finding in found)
+
+
+def test_a_rule_finds_what_it_is_registered_for_and_nothing_else() -> None:
+    settings = Screen(modalities=("CT",))
+    flawed = [
+        case(missing_tags=("StudyInstanceUID",), study_description="", photometric="MONOCHROME1"),
+        case(manufacturer="", model="", modality="", study_description=""),
+        case(modality="MR", study_description="CT Thorax", burned_in="YES"),
+    ]
+    grids = [Geometry((64, 64, 2), (0.4, 0.4, 7.0)), Geometry((4096, 4096, 500))]
+    for rule in RULES:
+        found = {
+            f.code for one in flawed for grid in grids for f in rule.check(one, grid, settings)
+        }
+        assert found == {kind.code for kind in rule.kinds}
+
+
+def test_a_rule_whose_findings_are_off_is_not_asked() -> None:
+    odd = case(burned_in="YES", photometric="MONOCHROME1")
+    settings = Screen(severity={"BURNED_IN_RISK": "off", "MODALITY_CONFLICT": "off"})
+    assert codes(odd, settings=settings) == ["MONOCHROME1"]
