@@ -490,6 +490,27 @@ REVIEW_UNREADABLE = _review(
     "Restore it from a backup, or move it away and review the case again.",
 )
 
+READMITTED = _note(
+    "READMITTED",
+    "A person accepted a finding that rejects the case; it counts as a note.",
+    "Nothing to do; medprep readmit --withdraw takes it back.",
+)
+READMISSION_STALE = _review(
+    "READMISSION_STALE",
+    "A case was re-admitted, but its data changed since, or the entry is not bound to any data.",
+    "Look at the case again and re-admit it with medprep readmit, or withdraw the entry.",
+)
+READMISSION_REFUSED = _review(
+    "READMISSION_REFUSED",
+    "A case was re-admitted in spite of a finding that nobody can accept for a single case.",
+    "Follow the remedy of that finding and withdraw the re-admission.",
+)
+READMISSION_UNUSED = _note(
+    "READMISSION_UNUSED",
+    "A re-admission accepts a finding that does not occur, or a case that is not there.",
+    "Nothing to do; medprep readmit --withdraw silences this note.",
+)
+
 # --- split ------------------------------------------------------------------------------------
 _stage("split", "train and test sets")
 

@@ -145,9 +145,14 @@ class Case(msgspec.Struct, frozen=True):
         )
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """Every file the case is made of: its image and all readings."""
+    def drawn_paths(self) -> tuple[str, ...]:
+        """Every file that raters made."""
         masks = (part.path for reading in self.readings for part in reading.parts)
         boxes = (file.path for reading in self.boxes for file in reading.files)
         slices = (file.path for reading in self.slices for file in reading.files)
-        return (*self.image.paths, *masks, *boxes, *slices)
+        return (*masks, *boxes, *slices)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file the case is made of: its image and all readings."""
+        return (*self.image.paths, *self.drawn_paths)

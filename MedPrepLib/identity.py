@@ -100,6 +100,27 @@ def is_generic(patient_id: str) -> bool:
     return normalized_id(patient_id) in GENERIC_IDS or not normalized_id(patient_id)
 
 
+_DATE_OR_NUMBER = re.compile(r"\d{1,4}([./-])\s?\d{1,2}\1\s?\d{1,4}|\d{5,}")
+_SHORTEST_NAME = 3
+"""Shorter ids stand in any text by accident."""
+
+
+def may_identify(text: str, names: Iterable[str] = ()) -> bool:
+    """True for a free text with a date, a number as long as patient ids are, or one of ``names``.
+
+    Not a proof of the contrary: a family name that is not among ``names`` is not found.
+    """
+    if _DATE_OR_NUMBER.search(text):
+        return True
+    plain = normalized_id(text)
+    wanted = (normalized_id(name) for name in names)
+    return any(
+        re.search(rf"(?<!\w){re.escape(name)}(?!\w)", plain)
+        for name in wanted
+        if len(name) >= _SHORTEST_NAME
+    )
+
+
 def person(case: Case) -> tuple[str, str, str]:
     """What makes two cases one person: (center, issuer, normalized id).
 

@@ -16,6 +16,7 @@ import click
 from MedPrepLib import __version__
 from MedPrepLib.command.case import check, compare
 from MedPrepLib.command.cohort import describe, verify
+from MedPrepLib.command.quarantine import quarantine, readmit
 from MedPrepLib.command.rules import rules
 from MedPrepLib.command.run import demo, run
 from MedPrepLib.command.start import findings, init, sample
@@ -32,7 +33,10 @@ def medprep() -> None:
     """Turn raw hospital exports and several doctors' annotations into a curated cohort."""
 
 
-for command in (init, sample, run, demo, rules, findings, check, compare, describe, verify):
+COMMANDS = (
+    init, sample, run, demo, quarantine, readmit, rules, findings, check, compare, describe, verify,
+)  # fmt: skip
+for command in COMMANDS:
     medprep.add_command(command)
 
 

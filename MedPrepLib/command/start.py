@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -26,14 +25,14 @@ def init(folder: Path, labels: str) -> None:
     tree apart. An existing study.toml is left alone.
     """
     from MedPrepLib.config import parse_study
-    from MedPrepLib.config.template import study_template
+    from MedPrepLib.config.template import study_template, toml_text
 
     path = folder / "study.toml"
     if path.exists():
         raise RunError(f"{path} exists already; edit it or move it away")
     names = [name.strip() for name in labels.split(",") if name.strip()]
     sections = "\n".join(
-        f"[labels.{json.dumps(name)}]\nvalue = {value}" for value, name in enumerate(names, 1)
+        f"[labels.{toml_text(name)}]\nvalue = {value}" for value, name in enumerate(names, 1)
     )
     kind, source = _guess_source(folder)
     text = study_template(folder.resolve().name or "study", source, sections)
@@ -45,15 +44,17 @@ def init(folder: Path, labels: str) -> None:
 
 def _guess_source(folder: Path) -> tuple[str, str]:
     """What the folder looks like, in words and as TOML."""
+    from MedPrepLib.config.template import toml_text
+
     tables = sorted([*folder.glob("*.csv"), *folder.glob("*.tsv")])
     if (folder / "dataset.json").is_file() and (folder / "imagesTr").is_dir():
         return "an nnU-Net raw folder", '[[sources]]\nkind = "nnunet"\npath = "."'
     if tables:
-        name = json.dumps(tables[0].name)
+        name = toml_text(tables[0].name)
         return f"a case table ({tables[0].name})", f'[[sources]]\nkind = "table"\npath = {name}'
     for root in (folder, *sorted(p for p in folder.iterdir() if p.is_dir())):
         if next(root.glob("*/*/*/masks"), None) or next(root.glob("*/*/*/image*"), None):
-            path = json.dumps(root.relative_to(folder).as_posix())
+            path = toml_text(root.relative_to(folder).as_posix())
             return "center/patient/case folders", f'[[sources]]\nkind = "folders"\npath = {path}'
     return "a DICOM tree", '[[sources]]\nkind = "dicom"\npath = "."\ncenter = "center-1"'
 

@@ -390,6 +390,13 @@ class Study(Section, frozen=True):
     reviews: Annotated[
         str, Meta(min_length=1, description="folder of the reviews made in 3D Slicer")
     ] = "reviews"
+    readmitted: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="file of findings that people accepted (medprep readmit writes it)",
+        ),
+    ] = "readmitted.toml"
     task: Task = "segmentation"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     screen: Screen = Screen()

@@ -25,7 +25,7 @@ def study_template(name: str, sources: str, labels: str) -> str:
     lines = [
         "# MedPrep study file. Settings that stand behind a # have this value anyway.",
         "",
-        f"name = {json.dumps(name)}",
+        f"name = {toml_text(name)}",
     ]
     plain = [f for f in kind.fields if f.name not in _LEADING and not _is_section(f)]
     lines += [line for field in plain for line in _setting(field)]
@@ -84,4 +84,12 @@ def _toml(value: Any) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value) if isinstance(value, str) else str(value)
+    return toml_text(value) if isinstance(value, str) else str(value)
+
+
+def toml_text(text: str) -> str:
+    """A text as a TOML basic string, on one line.
+
+    JSON's escapes are TOML's, but for surrogate pairs, which TOML refuses, and DEL.
+    """
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,11 +13,11 @@ from dataclasses import replace
 from MedPrepLib import catalog
 from MedPrepLib.findings import rejections
 from MedPrepLib.hiccups import is_hiccup, patiently
-from MedPrepLib.pipeline import imagework, readingwork
+from MedPrepLib.pipeline import imagework, readingwork, readmitwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
-from MedPrepLib.screen import judged, modality_of
+from MedPrepLib.screen import modality_of
 from MedPrepLib.shareable import device, shareable_age
 
 Step = Callable[[CaseTask, Draft], Draft]
@@ -38,6 +38,7 @@ STEPS: Mapping[str, Step] = {
 
 def work(task: CaseTask) -> CaseResult:
     """Do one case and say what was found. Bad data never raises."""
+    task, said = readmitwork.admitted(task)
     draft = _judge(first_draft(task), task)
     for name, step in STEPS.items():
         if rejections(draft.findings, task.name):
@@ -45,6 +46,7 @@ def work(task: CaseTask) -> CaseResult:
         draft = _judge(_tried(step, task, draft), task)
         if name == task.through:
             break
+    draft = _judge(draft.plus(*said, *readmitwork.told(task, draft)), task)
     return _result(task, draft)
 
 
@@ -70,7 +72,7 @@ def _shape(draft: Draft) -> str:
 
 
 def _judge(draft: Draft, task: CaseTask) -> Draft:
-    return replace(draft, findings=judged(draft.findings, task.study.screen.severity))
+    return replace(draft, findings=readmitwork.judge(task, draft.findings))
 
 
 def _result(task: CaseTask, draft: Draft) -> CaseResult:
@@ -93,6 +95,7 @@ def _result(task: CaseTask, draft: Draft) -> CaseResult:
         pixel_hash=draft.pixel_hash,
         shard=draft.shard,
         picture=draft.picture,
+        readmitted=readmitwork.used(task, draft),
     )
 
 

@@ -19,6 +19,7 @@ from MedPrepLib.results import (
     Box,
     ConsensusRecord,
     ReadingResult,
+    Readmission,
     ShardFile,
     SliceLabels,
     Statistics,
@@ -26,6 +27,7 @@ from MedPrepLib.results import (
     Unit,
 )
 from MedPrepLib.review import Review
+from MedPrepLib.review.readmissions import Entry
 from MedPrepLib.scan.found import Candidate
 from MedPrepLib.segmentation import Segmentation
 
@@ -52,6 +54,10 @@ class CaseTask:
     review_folder: Path = Path()
     reviews: Mapping[str, Review] = field(default_factory=dict)
     """The newest review of everybody who looked at this case, by name."""
+    readmissions: tuple[Entry, ...] = ()
+    """Findings of this case that people accepted, as the study's file has them."""
+    accepted: tuple[Readmission, ...] = ()
+    """Those among them that count; set by the worker, who looks at the data."""
 
 
 @dataclass(frozen=True)

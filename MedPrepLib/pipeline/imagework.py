@@ -17,8 +17,9 @@ from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.ledger import fingerprint
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.pipeline.order import PICTURES
+from MedPrepLib.pipeline.readmitwork import judge
 from MedPrepLib.pipeline.unitwork import in_units
-from MedPrepLib.screen import judged, modality_of
+from MedPrepLib.screen import modality_of
 from MedPrepLib.shareable import shareable_facts
 
 
@@ -32,7 +33,7 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
     if case.image.kind == "file":
         path = Path(case.image.paths[0])
         draft = draft.plus(*check_file(path, case.id, max_voxels=task.study.screen.max_voxels))
-        if rejections(judged(draft.findings, task.study.screen.severity), case.id):
+        if rejections(judge(task, draft.findings), case.id):
             return draft
         try:
             geometry = read_geometry(path)

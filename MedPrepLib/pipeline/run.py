@@ -29,10 +29,17 @@ from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.lock import locked
 from MedPrepLib.pipeline.order import IDENTITIES, LEDGER, PICTURES, Order, Summary
 from MedPrepLib.pipeline.preflight import recipe_of, require_room, require_same_recipe
-from MedPrepLib.pipeline.tasks import case_tasks, inputs_of, scan_cases
+from MedPrepLib.pipeline.quarantine import keep_quarantine
+from MedPrepLib.pipeline.tasks import (
+    case_tasks,
+    inputs_of,
+    scan_cases,
+    unknown_readmissions,
+)
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
+from MedPrepLib.review.readmissions import read_readmissions
 from MedPrepLib.scan import Candidate, Scanned
 from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged
@@ -46,6 +53,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     Raises RunError when the target cannot be used, LockedError when another process writes the
     same cohort, ConfigError when a source does not exist. Bad data never raises.
     """
+    read_readmissions(order.base / order.study.readmitted)  # faults are told before any work
     _prepare_folders(order)
     with locked(order.private), open_ledger(order.private / LEDGER) as ledger:
         if not order.rebuild and _begun(order, ledger):
@@ -58,11 +66,15 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         )
         _write_identities(order, scanned, names)
         dated, undated = _reading_order(order, scanned, names)
-        results, done = _results(order, scanned, names, ledger, listen)
+        tasks = case_tasks(order, scanned, names) if order.wants("screen") else []
+        results, done = _results(order, tasks, ledger, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
             results, plan, extra = _split(order.study, results, scanned, names, secret)
             listen(Step("split", 1, 1))
+        if tasks:
+            keep_quarantine(ledger, results, tasks)
+            undated += unknown_readmissions(order, tasks)
         sources = judged(scanned.findings + undated, order.study.screen.severity) + extra
         report, unchanged = None, False
         if plan is not None and order.wants("report"):
@@ -150,12 +162,11 @@ def _reading_order(
 
 
 def _results(
-    order: Order, scanned: Scanned, names: Names, ledger: Ledger, listen: Listener
+    order: Order, tasks: Sequence[CaseTask], ledger: Ledger, listen: Listener
 ) -> tuple[tuple[CaseResult, ...], int]:
     """A result per case, in order of public name; and how many of them had to be worked for."""
     if not order.wants("screen"):
         return (), 0
-    tasks = case_tasks(order, scanned, names)
     inputs = {task.name: inputs_of(task) for task in tasks}
     recipe = f"{tasks[0].recipe}:{tasks[0].through}" if tasks else ""
     results: dict[str, CaseResult] = {}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from MedPrepLib import __version__
+from MedPrepLib import __version__, catalog
 from MedPrepLib.config import case_recipe
+from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names
 from MedPrepLib.ledger import Ledger, fingerprint
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.order import CASE_STAGES, Order
+from MedPrepLib.pipeline.readmitwork import drawn_paths
 from MedPrepLib.progress import Listener, Step
 from MedPrepLib.review import ReviewStore
+from MedPrepLib.review.readmissions import Entry, in_force, read_readmissions
 from MedPrepLib.scan import Candidate, Scanned, scan
 from MedPrepLib.screen import screen_people
 
@@ -45,15 +49,28 @@ def scan_cases(order: Order, ledger: Ledger | None, listen: Listener) -> Scanned
 
 
 def case_tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
-    """A task per candidate, in order of its private id."""
+    """A task per candidate, in order of its private id, with what people decided about it.
+
+    Raises ConfigError for a file of re-admissions that cannot be read.
+    """
     last = order.stop if order.stop in CASE_STAGES else "pack"
     recipe = case_recipe(order.study)
     store = ReviewStore(order.base / order.study.reviews)
-    return [_task(order, candidate, names, store, recipe, last) for candidate in scanned.candidates]
+    readmitted = in_force(read_readmissions(order.base / order.study.readmitted))
+    return [
+        _task(order, candidate, names, store, recipe, last, readmitted)
+        for candidate in scanned.candidates
+    ]
 
 
 def _task(
-    order: Order, candidate: Candidate, names: Names, store: ReviewStore, recipe: str, last: str
+    order: Order,
+    candidate: Candidate,
+    names: Names,
+    store: ReviewStore,
+    recipe: str,
+    last: str,
+    readmitted: Mapping[str, tuple[Entry, ...]],
 ) -> CaseTask:
     name = names.cases[candidate.case.id]
     reviews, unreadable = store.latest(name)
@@ -70,12 +87,24 @@ def _task(
         seen=fingerprint(candidate.case.paths),
         review_folder=store.folder,
         reviews=reviews,
+        readmissions=readmitted.get(name, ()),
     )
+
+
+def unknown_readmissions(order: Order, tasks: Sequence[CaseTask]) -> tuple[Finding, ...]:
+    """A note when re-admissions speak of cases that the sources do not have."""
+    readmitted = in_force(read_readmissions(order.base / order.study.readmitted))
+    missing = readmitted.keys() - {task.name for task in tasks}
+    if not missing:
+        return ()
+    message = f"{len(missing)} of {len(readmitted)} re-admitted cases are not in the sources"
+    return (catalog.READMISSION_UNUSED.at("re-admissions", message),)
 
 
 def inputs_of(task: CaseTask) -> str:
     """A fingerprint of everything that went into a case: what is known of it, and its files."""
-    facts = msgspec.json.encode((__version__, task.patient, task.candidate, task.reviews))
+    people = (task.reviews, task.readmissions)
+    facts = msgspec.json.encode((__version__, task.patient, task.candidate, *people))
     digest = hashlib.sha256(facts)
     digest.update(task.seen.encode())
     return digest.hexdigest()

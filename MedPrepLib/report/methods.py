@@ -7,6 +7,7 @@ from collections import Counter
 from MedPrepLib.catalog import SUV_UNKNOWN
 from MedPrepLib.report.agreement import AgreementView
 from MedPrepLib.report.model import ReportInput
+from MedPrepLib.report.quarantine import readmitted_sentence
 from MedPrepLib.report.sets import SetsView
 from MedPrepLib.report.summary import patients_of, primary_reason, raters_of
 from MedPrepLib.report.text import RULES, dice, listing, number, percent, plural
@@ -49,6 +50,8 @@ def _data(report: ReportInput) -> list[str]:
         ordered = sorted(codes.items(), key=lambda item: (-item[1], item[0]))
         reasons = listing(f"{code} (n = {count})" for code, count in ordered)
         text.append(f"{len(report.excluded)} were excluded: {reasons}.")
+    if readmitted := readmitted_sentence(report):
+        text.append(readmitted)
     text.append(
         f"The cohort comprises {plural(len(used), 'case')} ({kinds or 'none'}) of "
         f"{plural(len(patients_of(used)), 'patient')} from "

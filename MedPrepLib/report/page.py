@@ -13,7 +13,7 @@ import msgspec
 
 from MedPrepLib.atomic import make_folder, write_bytes
 from MedPrepLib.config.settings import Study
-from MedPrepLib.report import casepages, summary, text
+from MedPrepLib.report import casepages, quarantine, summary, text
 from MedPrepLib.report.agreement import agreement_view
 from MedPrepLib.report.casepages import CasePage, case_pages
 from MedPrepLib.report.methods import methods
@@ -77,6 +77,8 @@ def render(report: ReportInput) -> str:
         pages=pages,
         first=_first(report, pages),
         excluded=casepages.excluded_pages(pages),
+        reasons=quarantine.reasons(report),
+        readmitted=tuple(page for page in pages if page.case.readmitted),
         detailed=_detailed(report, pages),
         pictures=_pictures(report),
         methods=methods(report, agreement, sets),

@@ -40,6 +40,7 @@ from MedPrepLib.results.lesions import (
     LesionPair,
     PairLesions,
 )
+from MedPrepLib.results.readmission import Readmission
 from MedPrepLib.results.targets import (
     AnyBox,
     Box,
@@ -74,6 +75,7 @@ __all__ = [
     "PairSurface",
     "RaterPerformance",
     "ReadingResult",
+    "Readmission",
     "ShardFile",
     "SliceAgreement",
     "SliceLabels",

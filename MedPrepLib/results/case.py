@@ -10,6 +10,7 @@ from MedPrepLib.findings import Finding, rejections
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.results.agreement import Agreement
 from MedPrepLib.results.consensus import ConsensusRecord
+from MedPrepLib.results.readmission import Readmission
 from MedPrepLib.results.targets import Targets
 
 Verdict = Literal["same", "rounding", "move", "resample", "reject"]
@@ -106,6 +107,8 @@ class CaseResult(msgspec.Struct, frozen=True):
     shard: ShardFile | None = None
     picture: str = ""
     """File name of the overlay picture in the private folder; empty when there is none."""
+    readmitted: tuple[Readmission, ...] = ()
+    """Rejecting findings that people accepted; they count as notes."""
 
     @property
     def rejections(self) -> tuple[str, ...]:

@@ -131,10 +131,15 @@ def file_stem(reviewer: str) -> str:
     return f"{plain[:54]}-{hashlib.sha256(reviewer.encode()).hexdigest()[:8]}"
 
 
-def _require_sound(review: Review) -> None:
-    name = review.reviewer.strip()
-    if not name or len(name) > MOST_NAME or not name.isprintable():
+def require_name(reviewer: str) -> str:
+    """``reviewer`` itself; RunError unless it is a name that can be kept and shown."""
+    if not reviewer.strip() or len(reviewer.strip()) > MOST_NAME or not reviewer.isprintable():
         raise RunError(f"a reviewer needs a name of 1 to {MOST_NAME} printable characters")
+    return reviewer
+
+
+def _require_sound(review: Review) -> None:
+    require_name(review.reviewer)
     if len(review.comment) > MOST_COMMENT:
         raise RunError(
             f"the comment has {len(review.comment)} characters; {MOST_COMMENT} are kept at most"
