@@ -255,6 +255,16 @@ SAME_ID_TWO_CENTERS = _review(
     "One patient id occurs in two centers; they are treated as two people.",
     "If it is one person, give both the same center or merge them in the case table.",
 )
+CENTER_UNKNOWN = _review(
+    "CENTER_UNKNOWN",
+    "No row of the study's center table matches the case.",
+    "Add a row for its folder, institution, station or patient to the center table.",
+)
+CENTER_ROW_UNUSED = _note(
+    "CENTER_ROW_UNUSED",
+    "Rows of the study's center table match no case, or only cases that a row above matches.",
+    "Nothing to do; check the spelling of these rows, or remove them.",
+)
 MISSING_TAGS = _review(
     "MISSING_TAGS",
     "Key header attributes are absent.",

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import stat
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ from MedPrepLib.errors import MedPrepError, RunError
 KEY_BYTES = 32
 NAME_LENGTH = 12
 _PLACEHOLDERS = (
-    "anon,anonymous,anonymized,anonymised,deid,deidentified,removed,unknown,none,null,na,n/a,"
-    "patient,test,phantom,xxx,0,00,000,0000,00000,000000,0000000,00000000"
+    "anon,anonym,anonymous,anonymized,anonymised,anonymisiert,deid,de-id,deidentified,"
+    "de-identified,removed,redacted,withheld,unknown,unbekannt,undefined,none,null,nil,nan,na,n/a,"
+    "noid,no id,no name,patient,patientid,patient id,test,dummy,phantom"
 )
 GENERIC_IDS = frozenset(_PLACEHOLDERS.split(","))
 """Ids, normalized, that exports put on everybody; cases that carry one are never grouped."""
@@ -91,13 +93,21 @@ def _create_key(path: Path) -> None:
 
 
 def normalized_id(patient_id: str) -> str:
-    """A patient id as it is compared: text (leading zeros count), no outer or double blanks."""
-    return re.sub(r"\s+", " ", patient_id).strip().casefold()
+    """A patient id as it is compared: text (leading zeros count), no outer or double blanks.
+
+    Letters count without case, and whichever way Unicode writes them (NFKC).
+    """
+    same = unicodedata.normalize("NFKC", patient_id)
+    return re.sub(r"\s+", " ", same).strip().casefold()
 
 
 def is_generic(patient_id: str) -> bool:
-    """True for blank ids and placeholders that exports give to everybody."""
-    return normalized_id(patient_id) in GENERIC_IDS or not normalized_id(patient_id)
+    """True for blank ids and placeholders that exports give to everybody.
+
+    Also for ids of nothing but zeros, of x, or of signs: ``0000``, ``XXXX``, ``--``.
+    """
+    plain = normalized_id(patient_id)
+    return plain in GENERIC_IDS or bool(re.fullmatch(r"0*|x+|[\W_]+", plain))
 
 
 _DATE_OR_NUMBER = re.compile(r"\d{1,4}([./-])\s?\d{1,2}\1\s?\d{1,4}|\d{5,}")

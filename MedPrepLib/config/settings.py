@@ -56,6 +56,13 @@ class DicomSource(SourceSection, frozen=True, tag="dicom"):
     """A tree of DICOM files; each image series becomes a case."""
 
     center: Annotated[str, Meta(description="center of all cases of this source")] = ""
+    centers: Annotated[
+        str,
+        Meta(
+            description="a CSV that tells centers: columns center and any of folder, institution, "
+            "station, patient"
+        ),
+    ] = ""
     masks: Annotated[
         str,
         Meta(
@@ -67,6 +74,14 @@ class DicomSource(SourceSection, frozen=True, tag="dicom"):
 
 class FolderSource(SourceSection, frozen=True, tag="folders"):
     """center/patient/case/ with image.* (or a folder image/ of DICOM) and masks/<rater>.*."""
+
+    centers: Annotated[
+        str,
+        Meta(
+            description="a CSV that tells centers: columns center and any of folder, institution, "
+            "station, patient"
+        ),
+    ] = ""
 
 
 class TableSource(SourceSection, frozen=True, tag="table"):
@@ -80,6 +95,13 @@ class TableSource(SourceSection, frozen=True, tag="table"):
     columns: Annotated[
         dict[str, str], Meta(description="our column name = the table's column name")
     ] = {}
+    centers: Annotated[
+        str,
+        Meta(
+            description="a CSV that tells centers: columns center and any of folder, institution, "
+            "station, patient; for rows that name no center"
+        ),
+    ] = ""
 
 
 class NnunetSource(SourceSection, frozen=True, tag="nnunet"):

@@ -140,6 +140,8 @@ FIELDS: tuple[Field, ...] = (
     Field("sop_uid", "SOPInstanceUID", 0x00080018, code),
     Field("modality", "Modality", 0x00080060, code),
     Field("manufacturer", "Manufacturer", MANUFACTURER, text),
+    Field("institution", "InstitutionName", 0x00080080, text),
+    Field("station", "StationName", 0x00081010, text),
     Field("study_description", "StudyDescription", 0x00081030, text),
     Field("series_description", "SeriesDescription", 0x0008103E, text),
     Field("model", "ManufacturerModelName", 0x00081090, text),

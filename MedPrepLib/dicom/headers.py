@@ -91,6 +91,8 @@ class SliceHeader(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     modality: str = ""
     manufacturer: str = ""
     model: str = ""
+    institution: str = ""
+    station: str = ""
     study_description: str = ""
     series_description: str = ""
     body_part: str = ""

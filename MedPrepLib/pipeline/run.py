@@ -40,7 +40,7 @@ from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
 from MedPrepLib.review.readmissions import read_readmissions
-from MedPrepLib.scan import Candidate, Scanned
+from MedPrepLib.scan import Candidate, Scanned, require_sources
 from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged
 from MedPrepLib.split import Member, SplitPlan, leaks, split
@@ -53,7 +53,9 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     Raises RunError when the target cannot be used, LockedError when another process writes the
     same cohort, ConfigError when a source does not exist. Bad data never raises.
     """
-    read_readmissions(order.base / order.study.readmitted)  # faults are told before any work
+    # Faults of the study are told before any work.
+    require_sources(order.study, order.base)
+    read_readmissions(order.base / order.study.readmitted)
     _prepare_folders(order)
     with locked(order.private), open_ledger(order.private / LEDGER) as ledger:
         if not order.rebuild and _begun(order, ledger):

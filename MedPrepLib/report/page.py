@@ -31,7 +31,7 @@ MAX_PICTURES_BYTES = 16 << 20
 """Pictures of the most urgent cases are embedded up to here: a report must fit into a mail."""
 MAX_PICTURE_BYTES = 1 << 20
 PNG_START = b"\x89PNG\r\n\x1a\n"
-PRIVATE_SETTINGS = ("path", "masks", "columns")
+PRIVATE_SETTINGS = ("path", "masks", "columns", "centers")
 """Settings of a source that may name people or places on the disk; they stay in the study file."""
 
 

@@ -18,13 +18,14 @@ from MedPrepLib.config.settings import (
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.ledger import Ledger
+from MedPrepLib.scan.centers import CenterTable, read_centers
 from MedPrepLib.scan.dicomtree import scan_dicom_tree
 from MedPrepLib.scan.folders import scan_folders, scan_nnunet
 from MedPrepLib.scan.found import Candidate, Scanned
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.table import scan_table
 
-__all__ = ["Candidate", "Scanned", "scan"]
+__all__ = ["Candidate", "Scanned", "require_sources", "scan"]
 
 
 def scan(
@@ -40,6 +41,7 @@ def scan(
     were looked at; both may raise to end the scan. With a ledger, only new and changed files are
     opened. Raises ConfigError for sources that do not exist.
     """
+    tables = require_sources(study, base)
     reader = HeaderReader(ledger, study.screen.key_tags, on_files)
     candidates: list[Candidate] = []
     findings: list[Finding] = []
@@ -49,8 +51,10 @@ def scan(
             if isinstance(found, Finding):
                 findings.append(found)
             else:
-                candidates.append(found)
+                candidates.append(_placed(found, source, base / source.path, tables.get(index)))
                 on_case(found.case.id)
+        if index in tables:
+            findings += tables[index].unused(_called(index))
         if len(candidates) == count:
             findings.append(catalog.SOURCE_EMPTY.at(_called(index), "no image was found here"))
     _require_distinct(candidates)
@@ -62,21 +66,65 @@ def _scan_source(
     source: Source, index: int, base: Path, reader: HeaderReader, study: Study
 ) -> Iterator[Candidate | Finding]:
     root = base / source.path
-    where = f"$.sources[{index}]"
     if isinstance(source, TableSource):
         yield from scan_table(source, root, reader, study.screen, _called(index))
         return
-    if not root.is_dir():
-        raise ConfigError([f"{where}.path: the folder {source.path!r} does not exist"])
     if isinstance(source, FolderSource):
         yield from scan_folders(source, root, reader, study.screen)
     elif isinstance(source, NnunetSource):
         yield from scan_nnunet(source, root)
     elif isinstance(source, DicomSource):
         masks = base / source.masks if source.masks else None
-        if masks is not None and not masks.is_dir():
-            raise ConfigError([f"{where}.masks: the folder {source.masks!r} does not exist"])
         yield from scan_dicom_tree(source, root, masks, reader, study.screen, _called(index))
+
+
+def require_sources(study: Study, base: Path) -> dict[int, CenterTable]:
+    """The center tables of the sources that have one, by their place in the study file.
+
+    Raises ConfigError that names everything that the sources need and that is not there.
+    """
+    problems: list[str] = []
+    tables: dict[int, CenterTable] = {}
+    for index, source in enumerate(study.sources):
+        where = f"$.sources[{index}]"
+        problems += _missing(source, base, where)
+        centers = "" if isinstance(source, NnunetSource) else source.centers
+        if centers:
+            try:
+                tables[index] = read_centers(base / centers, f"{where}.centers")
+            except ConfigError as error:
+                problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return tables
+
+
+def _missing(source: Source, base: Path, where: str) -> Iterator[str]:
+    root = base / source.path
+    if isinstance(source, TableSource):
+        if not root.is_file():
+            yield f"{where}.path: the table {source.path!r} does not exist"
+    elif not root.is_dir():
+        yield f"{where}.path: the folder {source.path!r} does not exist"
+    if isinstance(source, DicomSource) and source.masks and not (base / source.masks).is_dir():
+        yield f"{where}.masks: the folder {source.masks!r} does not exist"
+
+
+def _placed(found: Candidate, source: Source, root: Path, table: CenterTable | None) -> Candidate:
+    """The candidate with the center of the source's table; a case table knows better."""
+    rows = isinstance(source, TableSource)
+    if table is None or (rows and found.case.patient.center):
+        return found
+    return table.placed(found, _folder_of(found, root.parent if rows else root))
+
+
+def _folder_of(found: Candidate, root: Path) -> str:
+    """The folder of the image relative to the source; the case's id where there is no image."""
+    for path in found.case.image.paths[:1]:
+        folder = Path(path).parent
+        if folder.is_relative_to(root):
+            return folder.relative_to(root).as_posix()
+    return found.case.id
 
 
 def _called(index: int) -> str:

@@ -55,8 +55,6 @@ def scan_table(
 
 
 def _rows(source: TableSource, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    if not path.is_file():
-        raise ConfigError([f"$.sources: the table {source.path} does not exist"])
     delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     with path.open(encoding="utf-8-sig", newline="") as file:
         table = csv.DictReader(file, delimiter=delimiter)
