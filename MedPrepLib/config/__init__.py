@@ -1,6 +1,21 @@
 """The study file: one typed tree for the command line, the panel and batch scripts."""
 
-from MedPrepLib.config.load import CASE_SECTIONS, case_recipe, config_hash, load_study, parse_study
+from MedPrepLib.config.load import (
+    CASE_SECTIONS,
+    case_recipe,
+    config_hash,
+    load_study,
+    parse_study,
+    study_text,
+)
 from MedPrepLib.config.settings import Study
 
-__all__ = ["CASE_SECTIONS", "Study", "case_recipe", "config_hash", "load_study", "parse_study"]
+__all__ = [
+    "CASE_SECTIONS",
+    "Study",
+    "case_recipe",
+    "config_hash",
+    "load_study",
+    "parse_study",
+    "study_text",
+]

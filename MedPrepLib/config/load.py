@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterator
@@ -24,7 +25,16 @@ def load_study(path: Path | str) -> Study:
     range; FileNotFoundError when there is no such file.
     """
     file = Path(path)
-    return parse_study(file.read_text(encoding="utf-8"), file.name, file.parent)
+    return parse_study(study_text(file), file.name, file.parent)
+
+
+def study_text(path: Path) -> str:
+    """The text of a study file, without a byte order mark; ConfigError when it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"not valid TOML: byte {error.start + 1} is no UTF-8; save it as UTF-8"
+        raise ConfigError([problem], path.name) from None
 
 
 def parse_study(
@@ -70,6 +80,7 @@ def _contradictions(study: Study) -> Iterator[str]:
         yield f"$.labels: {error}"
         return
     yield from _severity_problems(study)
+    yield from _screen_problems(study)
     taken = schema.valued(schema.ignore_value)
     if study.consensus.ties == "undecided" and taken is not None:
         yield (
@@ -98,6 +109,31 @@ def _severity_problems(study: Study) -> Iterator[str]:
             yield f"$.screen.severity.{code}: cannot be {word}, nothing is left to accept: " + (
                 kind.remedy
             )
+
+
+_MODALITY_SLIPS = {"MRI": "MR", "MRT": "MR", "PET": "PT", "US": "US", "ULTRASOUND": "US",
+                   "XRAY": "CR", "X-RAY": "CR", "CAT": "CT"}  # fmt: skip
+_DEFAULT_KEYS = frozenset(Study(name="defaults", sources=()).screen.key_tags)
+
+
+def _screen_problems(study: Study) -> Iterator[str]:
+    """Modalities and DICOM keywords that no header can have (PS3.3 C.7.3.1.1.1, PS3.6)."""
+    for index, modality in enumerate(study.screen.modalities):
+        meant = _MODALITY_SLIPS.get(modality.upper(), modality.upper())
+        if modality != meant:
+            yield (
+                f"$.screen.modalities[{index}]: {modality!r} is no DICOM modality; did you mean "
+                f'"{meant}"?'
+            )
+    if set(study.screen.key_tags) <= _DEFAULT_KEYS:
+        return
+    from pydicom.datadict import keyword_dict
+
+    for index, keyword in enumerate(study.screen.key_tags):
+        if keyword not in keyword_dict:
+            close = difflib.get_close_matches(keyword, keyword_dict, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else ""
+            yield f"$.screen.key_tags[{index}]: {keyword!r} is no DICOM keyword{hint}"
 
 
 def _labels_of(base: Path, study: Study) -> LabelSchema:

@@ -27,6 +27,9 @@ from MedPrepLib.geometry import Geometry
 BURNING_MODALITIES = frozenset({"CR", "DX", "ES", "IVUS", "OT", "RF", "US", "XA"})
 """Modalities whose devices commonly write text into the pixels."""
 
+BURNING_WORDS = ("SCREEN", "CAPTURE", "DOSE")
+"""Parts of ImageType values of screenshots and dose pages (SCREEN SAVE, DOSE_INFO...)."""
+
 
 class Arranged(msgspec.Struct, frozen=True):
     """A series in slice order along the normal; ``geometry`` is None unless it is a volume.
@@ -158,13 +161,17 @@ def _burned_in_findings(slices: Sequence[SliceHeader], item: str) -> list[Findin
         h
         for h in slices
         if h.burned_in not in ("YES", "NO")
-        and (h.modality in BURNING_MODALITIES or "SCREEN SAVE" in h.image_type)
+        and (h.modality in BURNING_MODALITIES or _is_screenshot(h))
     ]
     if not risky:
         return []
     kind = risky[0].modality if risky[0].modality in BURNING_MODALITIES else "screen captures"
     message = f"{len(risky)} of {len(slices)} files ({kind}) may have text burned into the pixels"
     return [catalog.BURNED_IN_RISK.at(item, message)]
+
+
+def _is_screenshot(header: SliceHeader) -> bool:
+    return any(word in value for value in header.image_type for word in BURNING_WORDS)
 
 
 def _announced(headers: Sequence[SliceHeader]) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from MedPrepLib.config import Study, parse_study
+from MedPrepLib.config import Study, parse_study, study_text
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.results import CaseResult
@@ -77,7 +77,7 @@ def order_of(
 
     Raises ConfigError and FileNotFoundError as config.load_study, RunError for unknown stages.
     """
-    text = study.read_text(encoding="utf-8")
+    text = study_text(study)
     return Order(
         study=parse_study(text, study.name, study.parent),
         text=text,
