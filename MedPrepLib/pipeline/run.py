@@ -54,8 +54,8 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     same cohort, ConfigError when a source does not exist. Bad data never raises.
     """
     # Faults of the study are told before any work.
-    require_sources(order.study, order.base)
     read_readmissions(order.base / order.study.readmitted)
+    require_sources(order.study, order.base)
     _prepare_folders(order)
     with locked(order.private), open_ledger(order.private / LEDGER) as ledger:
         if not order.rebuild and _begun(order, ledger):

@@ -14,7 +14,6 @@ from MedPrepLib.identity import Names
 from MedPrepLib.ledger import Ledger, fingerprint
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.order import CASE_STAGES, Order
-from MedPrepLib.pipeline.readmitwork import drawn_paths
 from MedPrepLib.progress import Listener, Step
 from MedPrepLib.review import ReviewStore
 from MedPrepLib.review.readmissions import Entry, in_force, read_readmissions
