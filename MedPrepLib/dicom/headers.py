@@ -62,7 +62,7 @@ class NotDicomError(ReadError):
     """The content is not DICOM, whatever the file is called."""
 
 
-class SliceHeader(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     """The header of one file; None, "" and () mean absent. Private: holds ids and the path.
 
     ``pixel_spacing`` is (row, column) distance in millimeters as in (0028,0030); ``position`` and

@@ -72,7 +72,8 @@ def block(i: slice) -> np.ndarray:
 
 def order_of(folder: Path, settings: str = ONLY_CT) -> Order:
     text = STUDY + settings
-    return Order(parse_study(text), text, folder, folder / "cohort", workers=1)
+    # Some tests change a setting between two runs.
+    return Order(parse_study(text), text, folder, folder / "cohort", workers=1, rebuild=True)
 
 
 def finished(folder: Path, settings: str = ONLY_CT) -> Summary:

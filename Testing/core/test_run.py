@@ -157,7 +157,9 @@ def test_only_what_changed_is_done_again(finished, tmp_path) -> None:
     settings = (tmp_path / "study.toml").read_text().replace("folds = ", "folds = 2 # ")
     assert "folds = 2 #" in settings
     (tmp_path / "study.toml").write_text(settings)
-    third = json.loads(medprep("run", tmp_path / "study.toml", "--json").stdout)
+    refused = medprep("run", tmp_path / "study.toml")
+    assert (refused.returncode, "$.split.folds: 3 -> 2" in refused.stderr) == (3, True)
+    third = json.loads(medprep("run", tmp_path / "study.toml", "--rebuild", "--json").stdout)
     assert (third["cases_done"], third["unchanged"]) == (0, False)
 
 
