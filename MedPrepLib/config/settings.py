@@ -347,7 +347,11 @@ class Pack(Section, frozen=True):
     """The cohort on disk."""
 
     codec: Annotated[
-        Literal["raw", "gzip"], Meta(description="raw: fastest to load; gzip: smallest, portable")
+        Literal["raw", "lz4", "gzip"],
+        Meta(
+            description="raw: fastest to load while the cohort fits in memory; lz4: for larger "
+            "ones (needs hdf5plugin); gzip: smallest, portable"
+        ),
     ] = "raw"
     foreground_voxels: Annotated[
         int, Meta(ge=0, le=1_000_000, description="coordinates kept per label for sampling")

@@ -11,11 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib import layout
-from MedPrepLib.errors import CohortError, CorruptCaseError, GeometryError, LabelError
+from MedPrepLib.errors import (
+    CohortError,
+    CorruptCaseError,
+    GeometryError,
+    LabelError,
+    UnsupportedError,
+)
 from MedPrepLib.geometry import Geometry, Triple
 from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.labels import Label, LabelSchema, Terminology
 from MedPrepLib.load.guard import HDF5_ERRORS, opened
+from MedPrepLib.load.whole import read_whole
 from MedPrepLib.segmentation import Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -80,11 +87,14 @@ def read_case(path: Path | str, *, everything: bool = True) -> LoadedCase:
     ``everything=False`` leaves ``readings`` and ``foreground`` empty (what training needs).
     Raises CorruptCaseError when bytes differ from what was written, CohortError when the file is
     missing, not a case, made by a newer MedPrep, or holds what a case never holds (load.guard).
+    UnsupportedError when it was packed with lz4 and numcodecs is missing.
     """
     with opened(path) as file:
         attributes = _attributes(file, path)
         try:
             return _case(file, attributes, everything)
+        except UnsupportedError:
+            raise
         except (*HDF5_ERRORS, GeometryError, LabelError) as error:
             raise CorruptCaseError(
                 f"case {attributes['case_id']}, file {path}: damaged ({error})"
@@ -187,14 +197,13 @@ def _require_members(file: h5py.File, attributes: dict[str, Any], labels: LabelS
 def _voxels(dataset: h5py.Dataset, geometry: Geometry) -> VoxelArray:
     if dataset.shape != geometry.shape:
         raise GeometryError(f"{dataset.name} has shape {dataset.shape}, not {geometry.shape}")
-    voxels: VoxelArray = dataset[()]
-    return voxels
+    return read_whole(dataset)
 
 
 def _table(file: h5py.File, name: str, empty: tuple[int, ...]) -> IntArray:
     if name not in file:
         return np.zeros(empty, dtype=np.int32)
-    rows: IntArray = file[name][()].astype(np.int32, copy=False)
+    rows: IntArray = read_whole(file[name]).astype(np.int32, copy=False)
     if rows.shape[1:] != empty[1:]:
         raise CohortError(f"{name} has an implausible shape {rows.shape}")
     return rows

@@ -11,9 +11,18 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from MedPrepLib.errors import CohortError
+from MedPrepLib.errors import CohortError, UnsupportedError
+from MedPrepLib.filters import (
+    BLOSC,
+    BLOSC_HEADER_BYTES,
+    CHECKSUM_BYTES,
+    FLETCHER32,
+    PIPELINES,
+    applied,
+    require_blosc,
+)
 from MedPrepLib.layout import MAX_VOXELS
 
 if TYPE_CHECKING:
@@ -25,9 +34,6 @@ MAX_DEPTH = 2
 MAX_MEMBERS = 70_000
 MAX_CHUNK_BYTES = 1 << 20
 MAX_TABLE_BYTES = 1 << 30
-
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
-"""The HDF5 filter numbers that a case file may use."""
 
 HDF5_ERRORS = (
     OSError, RuntimeError, KeyError, IndexError, ValueError, TypeError, AttributeError,
@@ -51,8 +57,8 @@ def opened(path: Path | str) -> Iterator[h5py.File]:
         # Case files never change: no lock is needed, and network drives often have none.
         file = h5py.File(place, "r", locking=False)
     with file:
-        with _translated(place):
-            _check_root(file)
+        with _translated(place), place.open("rb") as stream:
+            _check_root(file, stream)
         yield file
 
 
@@ -60,20 +66,26 @@ def opened(path: Path | str) -> Iterator[h5py.File]:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
+    except UnsupportedError:  # one of HDF5_ERRORS, but no damage
+        raise
     except CohortError as error:
         raise type(error)(f"{path}: {error}") from None
     except HDF5_ERRORS as error:
         raise CohortError(f"{path} is damaged or no case file: {error}") from None
 
 
-def _check_root(file: h5py.File) -> None:
+def _check_root(file: h5py.File, stream: BinaryIO) -> None:
     names = set(file)
     if not names >= VOLUMES or not names <= VOLUMES | GROUPS:
         raise CohortError(f"a case file does not hold {sorted(names ^ VOLUMES)[:5]}")
-    _check_group(file, depth=0)
+    check_group(file, stream, depth=0)
 
 
-def _check_group(group: h5py.Group, depth: int) -> None:
+def check_group(group: h5py.Group, stream: BinaryIO, *, depth: int = 0) -> None:
+    """CohortError for members of a case, ``depth`` groups inside it, that no case holds.
+
+    ``stream``: the file that libhdf5 has open, to look at bytes without decoding them.
+    """
     import h5py
 
     if len(group) > MAX_MEMBERS:
@@ -83,14 +95,14 @@ def _check_group(group: h5py.Group, depth: int) -> None:
             raise CohortError(f"{name!r} is a link to somewhere else")
         member = group[name]
         if isinstance(member, h5py.Dataset):
-            _check_dataset(member, is_volume=depth == MAX_DEPTH or name in VOLUMES)
+            _check_dataset(member, stream, is_volume=depth == MAX_DEPTH or name in VOLUMES)
         elif isinstance(member, h5py.Group) and depth < MAX_DEPTH:
-            _check_group(member, depth + 1)
+            check_group(member, stream, depth=depth + 1)
         else:
             raise CohortError(f"{name!r} is nothing a case file holds")
 
 
-def _check_dataset(dataset: h5py.Dataset, *, is_volume: bool) -> None:
+def _check_dataset(dataset: h5py.Dataset, stream: BinaryIO, *, is_volume: bool) -> None:
     name = dataset.name
     properties = dataset.id.get_create_plist()
     if properties.get_external_count() or dataset.is_virtual:
@@ -99,7 +111,7 @@ def _check_dataset(dataset: h5py.Dataset, *, is_volume: bool) -> None:
         raise CohortError(f"{name} holds {dataset.dtype}, which is no voxel or index type")
     _check_size(dataset, is_volume=is_volume)
     if math.prod(dataset.shape):
-        _check_storage(dataset, properties)
+        _check_storage(dataset, stream)
 
 
 def _check_size(dataset: h5py.Dataset, *, is_volume: bool) -> None:
@@ -113,22 +125,42 @@ def _check_size(dataset: h5py.Dataset, *, is_volume: bool) -> None:
         raise CohortError(f"{dataset.name} has an implausible shape {dataset.shape}")
 
 
-def _check_storage(dataset: h5py.Dataset, properties: h5py.h5p.PropDCID) -> None:
-    filters = {properties.get_filter(n)[0] for n in range(properties.get_nfilters())}
-    if not filters <= {DEFLATE, SHUFFLE, FLETCHER32}:
-        raise CohortError(f"{dataset.name} needs unknown filters {sorted(filters)}")
-    if dataset.chunks is None or FLETCHER32 not in filters:
+def pipeline_of(dataset: h5py.Dataset) -> tuple[int, ...]:
+    """The numbers of a dataset's filters, in the order of writing."""
+    properties = dataset.id.get_create_plist()
+    return tuple(properties.get_filter(n)[0] for n in range(properties.get_nfilters()))
+
+
+def _check_storage(dataset: h5py.Dataset, stream: BinaryIO) -> None:
+    pipeline = pipeline_of(dataset)
+    if not set(pipeline) <= {number for known in PIPELINES for number in known}:
+        raise CohortError(f"{dataset.name} needs unknown filters {list(pipeline)}")
+    if dataset.chunks is None or FLETCHER32 not in pipeline:
         raise CohortError(f"{dataset.name} has no checksum")
+    if pipeline not in PIPELINES:
+        raise CohortError(f"{dataset.name} uses its filters in the order {list(pipeline)}")
     chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise CohortError(f"{dataset.name} has chunks of {chunk_bytes} bytes")
-    if DEFLATE in filters:
-        _check_stored(dataset, 2 * chunk_bytes + 64)
+    _check_chunks(dataset, stream, pipeline, chunk_bytes)
 
 
-def _check_stored(dataset: h5py.Dataset, limit: int) -> None:
-    """Deflate grows at most 1032-fold; a stored chunk above its own size is made to explode."""
-    sizes: list[int] = []
-    dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
-    if max(sizes, default=0) > limit:
-        raise CohortError(f"{dataset.name} stores {max(sizes)} bytes for one chunk")
+def _check_chunks(
+    dataset: h5py.Dataset, stream: BinaryIO, pipeline: tuple[int, ...], chunk_bytes: int
+) -> None:
+    """No stored chunk is larger than what its voxels can need, nor promises more than they are.
+
+    Deflate grows at most 1032-fold, so a bound on the stored size bounds the inflated one; Blosc
+    allocates whatever its header says.
+    """
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    largest = max((chunk.size for chunk in chunks), default=0)
+    if largest > 2 * chunk_bytes + 64:
+        raise CohortError(f"{dataset.name} stores {largest} bytes for one chunk")
+    for chunk in chunks:
+        if BLOSC in applied(pipeline, chunk.filter_mask):
+            stream.seek(chunk.byte_offset)
+            header = stream.read(BLOSC_HEADER_BYTES)
+            size = chunk.size - CHECKSUM_BYTES
+            require_blosc(header, size, dataset.dtype.itemsize, chunk_bytes)

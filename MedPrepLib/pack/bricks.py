@@ -4,84 +4,109 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from MedPrepLib.filters import Codec
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.layout import BRICK
+from MedPrepLib.pack.codecs import encode_brick, filters_of
 
 if TYPE_CHECKING:
     import h5py
 
-Codec = Literal["raw", "gzip"]
 ROWS = 8192
 """Rows per chunk of a table (foreground coordinates, boxes)."""
 
 
-def filters_of(codec: Codec) -> dict[str, Any]:
-    """HDF5 filters: always Fletcher's checksum; gzip 1 with shuffle where size matters more."""
-    if codec == "gzip":
-        return {
-            "fletcher32": True, "shuffle": True, "compression": "gzip", "compression_opts": 1,
-        }  # fmt: skip
-    return {"fletcher32": True}
+class BrickWriter:
+    """A chunked dataset that takes an image slab by slab, in order, and stores it brick by brick.
+
+    Nothing is kept between slabs; besides the slab one row of bricks is in memory. Bricks at the
+    far edges are stored whole, filled up with the fill value, as HDF5 wants it.
+    """
+
+    def __init__(
+        self,
+        group: h5py.Group,
+        name: str,
+        shape: tuple[int, int, int],
+        *,
+        dtype: str,
+        fill: float,
+        codec: Codec,
+    ) -> None:
+        bricks = tuple(min(BRICK, n) for n in shape)
+        self.dataset = group.create_dataset(
+            name,
+            shape=shape,
+            dtype=dtype,
+            chunks=bricks,
+            fillvalue=fill,
+            fill_time="alloc",
+            track_times=False,
+            **filters_of(codec),
+        )
+        self._codec: Codec = codec
+        self._fill = np.asarray(fill, dtype=dtype)
+        self._brick = np.empty(bricks, dtype=dtype)
+
+    def write(self, first: int, slab: VoxelArray) -> None:
+        """Store the slices from number ``first`` on; a multiple of BRICK unless they are the last.
+
+        The caller made sure that the values fit the dataset's type.
+        """
+        for k, j in itertools.product(*(range(0, n, BRICK) for n in slab.shape[:2])):
+            row = slab[k : k + BRICK, j : j + BRICK]
+            for i in _stored_columns(row, self._fill):
+                self._store((first + k, j, i), row[..., i : i + BRICK])
+
+    def _store(self, place: tuple[int, int, int], voxels: VoxelArray) -> None:
+        brick = self._brick
+        if voxels.shape != brick.shape:
+            brick[...] = self._fill
+        k, j, i = voxels.shape
+        brick[:k, :j, :i] = voxels
+        self.dataset.id.write_direct_chunk(place, encode_brick(brick, self._codec))
 
 
 def write_bricks(
-    group: h5py.Group,
-    name: str,
-    array: VoxelArray,
-    *,
-    dtype: str,
-    fill: float,
-    codec: Codec,
+    group: h5py.Group, name: str, array: VoxelArray, *, dtype: str, fill: float, codec: Codec
 ) -> h5py.Dataset:
-    """A chunked dataset ``name`` with the voxels of ``array`` (k, j, i), cast to ``dtype``.
-
-    Neighboring bricks of a row are written together; no more than a row is copied at a time. The
-    caller made sure that the values fit ``dtype``.
-    """
-    bricks = tuple(min(BRICK, n) for n in array.shape)
-    dataset = group.create_dataset(
-        name,
-        shape=array.shape,
-        dtype=dtype,
-        chunks=bricks,
-        fillvalue=fill,
-        fill_time="alloc",  # what lies beyond the edge must not be leftovers of memory
-        track_times=False,
-        **filters_of(codec),
-    )
-    background = np.asarray(fill, dtype=dtype)
-    for k, j in itertools.product(*(range(0, n, BRICK) for n in array.shape[:2])):
-        row = array[k : k + BRICK, j : j + BRICK]
-        for start, stop in _stored_runs(row, background):
-            dataset[k : k + BRICK, j : j + BRICK, start:stop] = row[..., start:stop].astype(dtype)
-    return dataset
+    """A dataset ``name`` with all voxels of ``array`` (k, j, i), cast to ``dtype``."""
+    k, j, i = array.shape
+    writer = BrickWriter(group, name, (k, j, i), dtype=dtype, fill=fill, codec=codec)
+    writer.write(0, array)
+    return writer.dataset
 
 
 def write_table(group: h5py.Group, name: str, rows: npt.NDArray[Any], codec: Codec) -> h5py.Dataset:
     """A dataset ``name`` with an array of one or two dimensions, which may be empty."""
     if not rows.size:
         return group.create_dataset(name, shape=rows.shape, dtype=rows.dtype, track_times=False)
-    chunks = (min(ROWS, rows.shape[0]), *rows.shape[1:])
-    return group.create_dataset(
+    chunk = np.zeros((min(ROWS, rows.shape[0]), *rows.shape[1:]), dtype=rows.dtype)
+    dataset = group.create_dataset(
         name,
-        data=rows,
-        chunks=chunks,
+        shape=rows.shape,
+        dtype=rows.dtype,
+        chunks=chunk.shape,
         fill_time="alloc",
         track_times=False,
         **filters_of(codec),
     )
+    for start in range(0, rows.shape[0], ROWS):
+        part = rows[start : start + ROWS]
+        chunk[: part.shape[0]] = part
+        chunk[part.shape[0] :] = 0
+        place = (start, *(0 for _ in rows.shape[1:]))
+        dataset.id.write_direct_chunk(place, encode_brick(chunk, codec))
+    return dataset
 
 
-def _stored_runs(row: VoxelArray, background: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
-    """Along the last axis, the runs of bricks that hold something besides the fill value."""
-    filled = (row != background).any(axis=(0, 1))
-    size = filled.size
-    stored = np.logical_or.reduceat(filled, np.arange(0, size, BRICK))
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], stored, [False]))))
-    for first, last in edges.reshape(-1, 2).tolist():
-        yield first * BRICK, min(last * BRICK, size)
+def _stored_columns(row: VoxelArray, fill: npt.NDArray[Any]) -> Iterator[int]:
+    """Along the last axis, where the bricks begin that hold something besides the fill value."""
+    filled = (row != fill).any(axis=(0, 1))
+    starts = np.arange(0, filled.size, BRICK)
+    yield from starts[np.logical_or.reduceat(filled, starts)].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 
 from MedPrepLib import __version__, layout
 from MedPrepLib.errors import GeometryError, LabelError, MedPrepError
+from MedPrepLib.filters import Codec
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
 from MedPrepLib.labels import LabelSchema
+from MedPrepLib.pack.codecs import library_of
 from MedPrepLib.results import ConsensusRecord, Statistics, Targets, Unit
 from MedPrepLib.segmentation import Segmentation
 
@@ -23,20 +26,29 @@ MAX_TEXT = 256
 """Characters of a text in ``meta``: enough for a device name, too few for a report."""
 
 
+@dataclass(frozen=True)
+class StreamedImage:
+    """An image that is not in memory: its voxels go to the file slab by slab as they are read."""
+
+    geometry: Geometry
+    dtype: np.dtype[Any]
+
+
 @dataclass(frozen=True, eq=False)
 class PackedCase:
     """Everything that a case file holds.
 
-    ``id`` is the public name. ``image``: int16 or float32. ``mask``: label values of the schema,
-    (k, j, i), unsigned integers, 0 is background; None where nobody annotated. ``readings``: each
-    rater's own segmentation on the image grid. ``unit``: of the voxels, "HU", "SUVbw" (g/mL) or
-    "stored" (whatever the source had). ``meta``: facts with keys of layout.META_KEYS.
+    ``id`` is the public name. ``image``: int16 or float32, in memory or streamed. ``mask``: label
+    values of the schema, (k, j, i), unsigned integers, 0 is background; None where nobody
+    annotated. ``readings``: each rater's own segmentation on the image grid. ``unit``: of the
+    voxels, "HU", "SUVbw" (g/mL) or "stored" (whatever the source had). ``meta``: facts with keys
+    of layout.META_KEYS.
     Raises MedPrepError (and the built-in that fits) for an unsafe id, another type or grid, or a
     fact that may not be kept.
     """
 
     id: str
-    image: Volume
+    image: Volume | StreamedImage
     pad_value: float
     mask: VoxelArray | None
     statistics: Statistics
@@ -49,17 +61,29 @@ class PackedCase:
 
     def __post_init__(self) -> None:
         layout.require_public_id(self.id)
-        if self.image.array.dtype not in (np.int16, np.float32):
-            raise MedPrepError(f"an image is packed as int16 or float32, not {_type(self.image)}")
-        if self.image.array.size > layout.MAX_VOXELS:
-            raise MedPrepError(f"an image of {self.image.array.size} voxels cannot be packed")
+        if self.pixel_type not in (np.int16, np.float32):
+            raise MedPrepError(f"an image is packed as int16 or float32, not {self.pixel_type}")
+        voxels = math.prod(self.geometry.shape)
+        if voxels > layout.MAX_VOXELS:
+            raise MedPrepError(f"an image of {voxels} voxels cannot be packed")
         if self.mask is not None:
-            _require_mask(self.mask, self.image)
-        if self.image.array.dtype == np.int16 and self.pad_value != np.int16(self.pad_value):
+            _require_mask(self.mask, self.geometry)
+        if self.pixel_type == np.int16 and self.pad_value != np.int16(self.pad_value):
             raise MedPrepError(f"pad value {self.pad_value:g} is no int16")
         for rater, reading in self.readings.items():
-            _require_same_grid(rater, reading.geometry, self.image.geometry)
+            _require_same_grid(rater, reading.geometry, self.geometry)
         _require_allowed(self.meta)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of the image, and of everything drawn on it."""
+        return self.image.geometry
+
+    @property
+    def pixel_type(self) -> np.dtype[Any]:
+        """The type of the image's voxels."""
+        image = self.image
+        return image.dtype if isinstance(image, StreamedImage) else image.array.dtype
 
     @property
     def ignore_value(self) -> int | None:
@@ -68,20 +92,22 @@ class PackedCase:
 
 
 def attributes_of(
-    case: PackedCase, schema: LabelSchema, counts: Mapping[int, int]
+    case: PackedCase, schema: LabelSchema, counts: Mapping[int, int], codec: Codec
 ) -> dict[str, Any]:
     """The attributes of the file: numbers, lists of numbers and texts (JSON where nested).
 
     ``counts`` holds the voxels of the mask per value. ``record_sha256`` is the hash of all
     others, so that the loader notices a flipped bit there.
     """
-    grid = case.image.geometry
+    grid = case.geometry
     record: dict[str, Any] = {
         "format": "medprep-case",
         "format_version": layout.FORMAT_VERSION,
         "medprep_version": __version__,
         "case_id": case.id,
         "recipe_hash": case.recipe_hash,
+        "codec": codec,
+        "codec_library": library_of(codec),
         "world": "LPS",
         "units": "mm",
         "intensity_unit": case.unit,
@@ -118,9 +144,9 @@ def _readings_record(readings: Mapping[str, Segmentation]) -> list[dict[str, Any
     ]
 
 
-def _require_mask(mask: VoxelArray, image: Volume) -> None:
-    if mask.shape != image.array.shape:
-        raise GeometryError(f"a mask of shape {mask.shape} does not fit {image.array.shape}")
+def _require_mask(mask: VoxelArray, grid: Geometry) -> None:
+    if mask.shape != grid.shape:
+        raise GeometryError(f"a mask of shape {mask.shape} does not fit {grid.shape}")
     if mask.dtype.kind != "u":
         raise LabelError(f"a mask holds unsigned integers, not {mask.dtype}")
 
@@ -139,7 +165,3 @@ def _require_allowed(meta: Mapping[str, Scalar]) -> None:
             raise MedPrepError(f"meta {key!r} has {len(value)} characters, more than {MAX_TEXT}")
         if not isinstance(value, str | int | float | None):
             raise MedPrepError(f"meta {key!r} is a {type(value).__name__}, not a plain value")
-
-
-def _type(volume: Volume) -> str:
-    return str(volume.array.dtype)

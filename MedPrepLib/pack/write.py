@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,13 @@ import numpy as np
 
 from MedPrepLib import atomic, layout
 from MedPrepLib.config.settings import Pack
-from MedPrepLib.errors import LabelError, RunError
+from MedPrepLib.errors import GeometryError, LabelError, MedPrepError, RunError
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.joint import label_counts
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.pack.bricks import write_bricks, write_table
-from MedPrepLib.pack.case import PackedCase, attributes_of
+from MedPrepLib.pack.bricks import BrickWriter, write_bricks, write_table
+from MedPrepLib.pack.case import PackedCase, StreamedImage, attributes_of
+from MedPrepLib.pack.codecs import require_codec
 from MedPrepLib.pack.foreground import sample_foreground
 from MedPrepLib.results import ShardFile, Targets
 
@@ -35,30 +38,52 @@ def write_case(
 ) -> ShardFile:
     """Write the file of one case into a cohort and name it.
 
-    The file is plain HDF5 (readable by version 1.10 and later): ``image`` and ``mask`` (k, j, i),
-    ``readings/<rater>/layer0``..., ``foreground/<label>`` int32 (n, 3) in the order k, j, i,
-    ``targets/boxes`` int32 (n, 6) as k0, j0, i0, k1, j1, i1 with exclusive ends,
-    ``targets/box_labels``, ``targets/slices`` int32 (n, 3) as label value, first and end slice.
-    The same case gives the same bytes. An existing file of the case is replaced in one step.
+    The file is plain HDF5 (readable by version 1.10 and later; the codec lz4 needs hdf5plugin):
+    ``image`` and ``mask`` (k, j, i), ``readings/<rater>/layer0``..., ``foreground/<label>`` int32
+    (n, 3) in the order k, j, i, ``targets/boxes`` int32 (n, 6) as k0, j0, i0, k1, j1, i1 with
+    exclusive ends, ``targets/box_labels``, ``targets/slices`` int32 (n, 3) as label value, first
+    and end slice. The same case gives the same bytes. An existing file of the case is replaced in
+    one step.
 
     Undecided voxels of the mask keep their value, named by the attribute ``ignore_value``; they
     belong to no label. Raises LabelError for other values that the schema does not know, RunError
-    when the disk is full, OSError when it refuses.
+    when the disk is full, UnsupportedError where the codec is missing, OSError when the disk
+    refuses.
     """
-    counts = _label_counts(packed, schema)
-    name = layout.case_file_name(packed.id)
+    if isinstance(packed.image, StreamedImage):
+        raise MedPrepError(f"the image of case {packed.id} is not in memory: use stream_case")
+    slabs = iter((packed.image.array,))
+    return stream_case(cohort_dir, packed, slabs, lambda: packed, settings, schema)
+
+
+def stream_case(
+    cohort_dir: Path | str,
+    begun: PackedCase,
+    slabs: Iterator[VoxelArray],
+    finished: Callable[[], PackedCase],
+    settings: Pack,
+    schema: LabelSchema,
+) -> ShardFile:
+    """Write a case whose image comes in slabs (k, j, i), and name its file; as :func:`write_case`.
+
+    All slabs but the last have a multiple of layout.BRICK slices. ``finished`` is asked for the
+    case once the slabs have come: it is ``begun`` with the statistics, which are known only then.
+    """
+    require_codec(settings.codec)
+    counts = _label_counts(begun, schema)
+    name = layout.case_file_name(begun.id)
     path = Path(cohort_dir) / name
     atomic.make_folder(path.parent)
-    _require_space(path.parent, packed)
+    _require_space(path.parent, begun)
     try:
         with atomic.replacing(path) as partial:
-            _write(partial, packed, settings, schema, counts)
+            _write(partial, begun, slabs, finished, settings, schema, counts)
             with partial.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             size = partial.stat().st_size
     except OSError as error:
         if error.errno in _FULL:
-            raise RunError(f"no space left while writing case {packed.id}") from error
+            raise RunError(f"no space left while writing case {begun.id}") from error
         raise
     return ShardFile(name, size, digest)
 
@@ -78,29 +103,49 @@ def _label_counts(packed: PackedCase, schema: LabelSchema) -> dict[int, int]:
 
 
 def _write(
-    path: Path, packed: PackedCase, settings: Pack, schema: LabelSchema, counts: dict[int, int]
+    path: Path,
+    begun: PackedCase,
+    slabs: Iterator[VoxelArray],
+    finished: Callable[[], PackedCase],
+    settings: Pack,
+    schema: LabelSchema,
+    counts: dict[int, int],
 ) -> None:
     import h5py
 
     # Readable by HDF5 1.10 and later; unlike older layouts its tables carry checksums.
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        for key, value in attributes_of(packed, schema, counts).items():
-            file.attrs[key] = np.asarray(value) if isinstance(value, list) else value
-        image = packed.image.array
-        pixel_type = "<i2" if image.dtype == np.int16 else "<f4"
-        write_bricks(
-            file, "image", image, dtype=pixel_type, fill=packed.pad_value, codec=settings.codec
-        )
+        _write_image(file, begun, slabs, settings)
         values = [label.value for label in schema]
         mask_type = _label_type(max(values, default=0))
         # Zeros that take no memory stand in for the mask that nobody drew.
-        mask = np.broadcast_to(np.uint8(0), image.shape) if packed.mask is None else packed.mask
+        shape = begun.geometry.shape
+        mask = np.broadcast_to(np.uint8(0), shape) if begun.mask is None else begun.mask
         write_bricks(file, "mask", mask, dtype=mask_type, fill=0, codec=settings.codec)
-        _write_readings(file, packed, settings)
-        if packed.mask is not None:
-            _write_foreground(file, packed.mask, settings, schema, counts)
-        if packed.targets is not None:
-            _write_targets(file, packed.targets, settings, schema)
+        _write_readings(file, begun, settings)
+        if begun.mask is not None:
+            _write_foreground(file, begun.mask, settings, schema, counts)
+        if begun.targets is not None:
+            _write_targets(file, begun.targets, settings, schema)
+        # Last, because the statistics of a streamed image are known only now.
+        for key, value in attributes_of(finished(), schema, counts, settings.codec).items():
+            file.attrs[key] = np.asarray(value) if isinstance(value, list) else value
+
+
+def _write_image(
+    file: h5py.File, begun: PackedCase, slabs: Iterator[VoxelArray], settings: Pack
+) -> None:
+    shape = begun.geometry.shape
+    pixel_type = "<i2" if begun.pixel_type == np.int16 else "<f4"
+    writer = BrickWriter(
+        file, "image", shape, dtype=pixel_type, fill=begun.pad_value, codec=settings.codec
+    )
+    first = 0
+    for slab in slabs:
+        writer.write(first, slab)
+        first += slab.shape[0]
+    if first != shape[0]:
+        raise GeometryError(f"case {begun.id} has {shape[0]} slices, and {first} came")
 
 
 def _write_readings(file: h5py.File, packed: PackedCase, settings: Pack) -> None:
@@ -161,8 +206,9 @@ def _label_type(highest: int) -> str:
 
 def _require_space(folder: Path, packed: PackedCase) -> None:
     layers = [layer for reading in packed.readings.values() for layer in reading.layers]
-    arrays = [packed.image.array, packed.mask, *layers]
-    needed = sum(array.nbytes for array in arrays if array is not None) + SPARE_BYTES
+    drawn = sum(array.nbytes for array in (packed.mask, *layers) if array is not None)
+    image = math.prod(packed.geometry.shape) * packed.pixel_type.itemsize
+    needed = image + drawn + SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise RunError(

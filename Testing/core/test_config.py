@@ -60,7 +60,7 @@ def test_defaults_fill_what_is_not_said() -> None:
         ("[consensus]\nties = 'nobody'", "$.consensus.ties", ["background", "rater:"]),
         ("[splits]\nfolds = 5", "$.splits", ["split"]),
         ("[split]\nfolds = 1", "$.split.folds", ["1", "2..20"]),
-        ("[pack]\ncodec = 'zip'", "$.pack.codec", ["raw", "gzip"]),
+        ("[pack]\ncodec = 'zip'", "$.pack.codec", ["raw", "lz4", "gzip"]),
         ("[standardize]\nct_low_hu = 4000", "$.standardize.ct_low_hu", ["4000", "3071"]),
         ("[standardize.windows.x]\nlevel = 1", "$.standardize.windows.x.width", ["missing"]),
         ("[report]\nwindow = 'liver'", "$.report.window", ["liver", "lung"]),

@@ -38,7 +38,7 @@ def shard(tmp_path: Path) -> Path:
     return tmp_path / write_case(tmp_path, packed_case(), Pack(), SCHEMA).name
 
 
-@pytest.mark.parametrize("codec", ["raw", "gzip"])
+@pytest.mark.parametrize("codec", ["raw", "lz4", "gzip"])
 @pytest.mark.parametrize("modality", ["CT", "MR"])
 def test_a_case_comes_back_as_it_was_packed(tmp_path: Path, codec: str, modality: str):
     packed = packed_case(modality=modality)
@@ -255,7 +255,7 @@ def test_training_needs_numpy_and_h5py_only(cohort: Path):
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("codec", ["raw", "gzip"])
+@pytest.mark.parametrize("codec", ["raw", "lz4", "gzip"])
 @pytest.mark.parametrize(
     "name", ["image", "mask", "readings/Dr_B/layer1", "foreground/left_kidney"]
 )

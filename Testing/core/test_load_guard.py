@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,42 @@ def inflating_chunk(file: h5py.File, secret: Path) -> None:
     image.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(10**8), 1))
 
 
+def another_image(file: h5py.File, *filters: int) -> h5py.Dataset:
+    """An image without voxels whose chunks go through the given filters."""
+    for name in set(filters) & {32001}:
+        assert pytest.importorskip("hdf5plugin"), name
+    del file["image"]
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((32, 32, 32))
+    for number in filters:
+        properties.set_filter(number, 0, (0, 0, 0, 0, 5, 1, 1) if number == 32001 else (1,))
+    space = h5py.h5s.create_simple(SHAPE)
+    h5py.h5d.create(file.id, b"image", h5py.h5t.STD_I16LE, space, properties)
+    return file["image"]
+
+
+def blosc_that_promises_gigabytes(file: h5py.File, secret: Path) -> None:
+    header = bytes([2, 1, 0x21, 2]) + struct.pack("<3I", 1 << 31, 1 << 16, 40)
+    another_image(file, 32001, 3).id.write_direct_chunk((0, 0, 0), header + bytes(28))
+
+
+def blosc_of_another_kind(file: h5py.File, secret: Path) -> None:
+    header = bytes([2, 1, 0x61, 2]) + struct.pack("<3I", 1 << 16, 1 << 16, 40)  # zlib inside
+    another_image(file, 32001, 3).id.write_direct_chunk((0, 0, 0), header + bytes(28))
+
+
+def checksum_before_packing(file: h5py.File, secret: Path) -> None:
+    another_image(file, 3, 1)
+
+
+def checksum_skipped(file: h5py.File, secret: Path) -> None:
+    another_image(file, 3).id.write_direct_chunk((0, 0, 0), bytes(65_536), 1)
+
+
+def huge_raw_chunk(file: h5py.File, secret: Path) -> None:
+    another_image(file, 3).id.write_direct_chunk((0, 0, 0), bytes(10_000_000))
+
+
 def stranger_at_the_root(file: h5py.File, secret: Path) -> None:
     file.create_dataset("more", (3,), "<i2")
 
@@ -149,6 +186,11 @@ TRICKS = {
     no_checksum: "no checksum",
     huge_chunks: "chunks of",
     inflating_chunk: "bytes for one chunk",
+    blosc_that_promises_gigabytes: "promises 2147483648 bytes",
+    blosc_of_another_kind: "packed by Blosc 2 with flags 0x61",
+    checksum_before_packing: r"in the order \[3, 1\]",
+    checksum_skipped: r"went through the filters \[\]",
+    huge_raw_chunk: "stores 10000000 bytes",
     stranger_at_the_root: "does not hold",
     deep_group: "nothing a case file holds",
     circle: "nothing a case file holds",

@@ -20,7 +20,8 @@ from core.cohort_samples import RECIPE, SCHEMA, packed_case
 
 from MedPrepLib import layout
 from MedPrepLib.config.settings import Pack
-from MedPrepLib.errors import GeometryError, LabelError, MedPrepError, RunError
+from MedPrepLib.errors import GeometryError, LabelError, MedPrepError, RunError, UnsupportedError
+from MedPrepLib.filters import blosc
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
 from MedPrepLib.joint import label_counts
@@ -32,8 +33,11 @@ from MedPrepLib.segmentation import Segmentation
 TESTING = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(params=["raw", "gzip"])
+@pytest.fixture(params=["raw", "lz4", "gzip"])
 def codec(request: pytest.FixtureRequest) -> str:
+    if request.param == "lz4":
+        pytest.importorskip("numcodecs")
+        pytest.importorskip("hdf5plugin")
     return request.param
 
 
@@ -101,6 +105,34 @@ def test_bricks_of_air_and_background_are_not_stored(tmp_path: Path, codec: str)
         assert file["image"].fillvalue == -1024
         np.testing.assert_array_equal(file["image"][()], array)
         assert not file["mask"][()].any()
+
+
+def test_noise_that_no_codec_makes_smaller_is_stored_all_the_same(tmp_path: Path, codec: str):
+    noise = np.random.default_rng(0).integers(-32768, 32767, (33, 40, 64)).astype(np.int16)
+    shard = write_case(tmp_path, _plain(noise), Pack(codec=codec), SCHEMA)
+    with h5py.File(tmp_path / shard.name) as file:
+        np.testing.assert_array_equal(file["image"][()], noise)
+        assert file["image"].id.get_num_chunks() == 8
+    np.testing.assert_array_equal(read_case(tmp_path / shard.name).image, noise)
+
+
+def test_a_case_names_the_library_that_its_bytes_depend_on(tmp_path: Path, codec: str):
+    shard = write_case(tmp_path, packed_case(), Pack(codec=codec), SCHEMA)
+    with h5py.File(tmp_path / shard.name) as file:
+        assert file.attrs["codec"] == codec
+        library = file.attrs["codec_library"]
+    assert library.partition(" ")[0] == {"raw": "", "gzip": "zlib", "lz4": "c-blosc"}[codec]
+
+
+@pytest.mark.parametrize("missing", ["numcodecs", "hdf5plugin"])
+def test_a_codec_that_is_missing_is_named_with_the_way_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+):
+    blosc.cache_clear()
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(UnsupportedError, match=rf'{missing}: pip install "MedPrep\[lz4\]"'):
+        write_case(tmp_path, packed_case(), Pack(codec="lz4"), SCHEMA)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_small_images_have_small_bricks(tmp_path: Path):

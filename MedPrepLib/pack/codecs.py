@@ -1,0 +1,80 @@
+"""From voxels to the bytes of a stored brick, outside of libhdf5.
+
+The same voxels give the same bytes on every machine with the same library: Blosc works in one
+thread and one block, and deflate is zlib's. (Intel's isal_zlib is ten times faster, but what it
+writes depends on the processor.) A case file names the library and its version beside the codec,
+so that two files of one case that differ can be explained.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from MedPrepLib.filters import Codec, blosc, fletcher32, require_blosc_filter
+from MedPrepLib.images import VoxelArray
+
+DEFLATE_LEVEL = 1
+BLOSC_LEVEL = 5
+_BYTE_SHUFFLE, _LZ4 = 1, 1
+
+
+def require_codec(codec: Codec) -> None:
+    """UnsupportedError, with the command that helps, when the codec cannot be written here."""
+    if codec == "lz4":
+        blosc()
+        require_blosc_filter()
+
+
+def library_of(codec: Codec) -> str:
+    """The library whose version decides on the stored bytes; empty for raw."""
+    if codec == "gzip":
+        return f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+    if codec == "lz4":
+        import numcodecs
+
+        return f"c-blosc {blosc().VERSION_STRING}, numcodecs {numcodecs.__version__}"
+    return ""
+
+
+def filters_of(codec: Codec) -> dict[str, Any]:
+    """What h5py is told of a dataset: Fletcher's checksum last, over what is stored."""
+    if codec == "gzip":
+        return {
+            "fletcher32": True, "shuffle": True,
+            "compression": "gzip", "compression_opts": DEFLATE_LEVEL,
+        }  # fmt: skip
+    if codec == "lz4":
+        # The first four numbers are filled in by the filter: versions, item and brick size.
+        numbers = (0, 0, 0, 0, BLOSC_LEVEL, _BYTE_SHUFFLE, _LZ4)
+        return {"fletcher32": True, "compression": 32001, "compression_opts": numbers}
+    return {"fletcher32": True}
+
+
+def encode_brick(voxels: VoxelArray, codec: Codec) -> bytes:
+    """The bytes to store for a C-contiguous brick, checksum included."""
+    payload = _PACKERS[codec](voxels)
+    return payload + fletcher32(payload).to_bytes(4, "little")
+
+
+def _raw(voxels: VoxelArray) -> bytes:
+    return voxels.tobytes()
+
+
+def _gzip(voxels: VoxelArray) -> bytes:
+    items = voxels.reshape(-1).view(np.uint8).reshape(-1, voxels.dtype.itemsize)
+    planes = np.empty(items.shape[::-1], dtype=np.uint8)
+    for number, plane in enumerate(planes):
+        plane[...] = items[:, number]
+    return zlib.compress(planes.data, DEFLATE_LEVEL)
+
+
+def _lz4(voxels: VoxelArray) -> bytes:
+    packed: bytes = blosc().compress(voxels, b"lz4", BLOSC_LEVEL, _BYTE_SHUFFLE, voxels.nbytes)
+    return packed
+
+
+_PACKERS: dict[Codec, Callable[[VoxelArray], bytes]] = {"raw": _raw, "gzip": _gzip, "lz4": _lz4}
