@@ -24,7 +24,7 @@ from MedPrepLib.results import Statistics
 from MedPrepLib.segmentation import BoolArray
 from MedPrepLib.window import window
 
-__all__ = ["Standardized", "standardize", "window"]
+__all__ = ["CtScale", "Standardized", "standardize", "window"]
 
 OUTSIDE_FOV_HU = -1500
 """CT values up to here lie outside the reconstructed field of view (scanners write -2000, -2048,
@@ -101,25 +101,77 @@ def _standardize_ct(
     padding_value: float | None,
     result: npt.NDArray[np.int16],
 ) -> Standardized:
-    low, high = settings.ct_low_hu, settings.ct_high_hu
-    if low >= high:
-        raise ConfigError([f"$.standardize.ct_low_hu: {low} HU is not below ct_high_hu, {high} HU"])
-    if padding_value is not None and padding_value > PADDING_LIMIT_HU:
-        padding_value = None
-    histogram, marked, not_finite = _clip_and_count(
-        volume.array.reshape(-1), result.reshape(-1), (low, high), mask, padding_value
-    )
-    inside = histogram.without(OUTSIDE_FOV_HU)
-    moments = inside.clipped(low, high).moments(settings.percentiles)
-    below, above = inside.between(LOWEST, low - 1), inside.between(high + 1, INT16.max)
-    padding = marked + histogram.between(LOWEST, OUTSIDE_FOV_HU)
-    findings = (
-        *_common_findings(item, not_finite, moments),
-        *_hu_findings(item, inside, moments),
-        *_clip_findings(item, inside, below, above, settings),
-    )
-    statistics = _statistics(moments, padding, below, above)
-    return Standardized(volume.with_array(result), statistics, findings, float(low))
+    scale = CtScale(settings)
+    scale.add(volume.array.reshape(-1), result.reshape(-1), padding_value, mask)
+    return scale.standardized(volume.with_array(result), item)
+
+
+class CtScale:
+    """Brings a CT to the scale that models see, in as many parts as it comes in.
+
+    The statistics are exact and do not depend on the parts. Raises ConfigError when the CT range
+    is empty.
+    """
+
+    def __init__(self, settings: Standardize) -> None:
+        self._low, self._high = settings.ct_low_hu, settings.ct_high_hu
+        if self._low >= self._high:
+            limit = f"is not below ct_high_hu, {self._high} HU"
+            raise ConfigError([f"$.standardize.ct_low_hu: {self._low} HU {limit}"])
+        self._settings = settings
+        self._histogram = Histogram()
+        self._marked = self._not_finite = 0
+
+    @property
+    def pad_value(self) -> float:
+        """What surrounds the image."""
+        return float(self._low)
+
+    def add(
+        self,
+        source: VoxelArray,
+        target: npt.NDArray[np.int16],
+        padding_value: float | None = None,
+        mask: BoolArray | None = None,
+    ) -> None:
+        """Put the standardized values of ``source`` into ``target``; both flat.
+
+        They may be the same memory. ``padding_value`` and ``mask`` as for :func:`standardize`.
+        """
+        if padding_value is not None and padding_value > PADDING_LIMIT_HU:
+            padding_value = None
+        for part in _chunks(source.size):
+            values, broken = _saturated(source[part])
+            padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
+            self._not_finite += 0 if broken is None else int(np.count_nonzero(broken))
+            # Counted before clipping, which may be done in place.
+            lowest, highest = self._histogram.add(values if padded is None else values[~padded])
+            if padded is not None or lowest < self._low or highest > self._high:
+                np.clip(values, self._low, self._high, out=target[part])
+            elif not np.may_share_memory(values, target):
+                target[part] = values
+            if padded is not None:
+                self._marked += int(np.count_nonzero(padded))
+                target[part][padded] = self._low
+
+    def found(self, item: str) -> tuple[Statistics, tuple[Finding, ...]]:
+        """The statistics of all that was added, and what is to be said about it."""
+        low, high = self._low, self._high
+        inside = self._histogram.without(OUTSIDE_FOV_HU)
+        moments = inside.clipped(low, high).moments(self._settings.percentiles)
+        below, above = inside.between(LOWEST, low - 1), inside.between(high + 1, INT16.max)
+        padding = self._marked + self._histogram.between(LOWEST, OUTSIDE_FOV_HU)
+        findings = (
+            *_common_findings(item, self._not_finite, moments),
+            *_hu_findings(item, inside, moments),
+            *_clip_findings(item, inside, below, above, self._settings),
+        )
+        return _statistics(moments, padding, below, above), findings
+
+    def standardized(self, volume: Volume, item: str) -> Standardized:
+        """``volume``, which holds everything that was added, and what was found."""
+        statistics, findings = self.found(item)
+        return Standardized(volume, statistics, findings, self.pad_value)
 
 
 def _room(volume: Volume, *, in_place: bool) -> npt.NDArray[np.int16]:
@@ -127,35 +179,6 @@ def _room(volume: Volume, *, in_place: bool) -> npt.NDArray[np.int16]:
     if in_place and volume.array.dtype == np.int16:
         return voxels_to_overwrite(volume)
     return np.empty(volume.array.shape, dtype=np.int16)
-
-
-def _clip_and_count(
-    source: VoxelArray,
-    target: npt.NDArray[np.int16],
-    limits_hu: tuple[int, int],
-    mask: BoolArray | None,
-    padding_value: float | None,
-) -> tuple[Histogram, int, int]:
-    """Clipped values into ``target``, which may be the memory of ``source``; chunk by chunk.
-
-    The histogram of the values before clipping, without padding; the voxels that were marked as
-    padding, and those that are not finite.
-    """
-    histogram, marked, not_finite = Histogram(), 0, 0
-    low, high = limits_hu
-    for part in _chunks(source.size):
-        values, broken = _saturated(source[part])
-        padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
-        not_finite += 0 if broken is None else int(np.count_nonzero(broken))
-        lowest, highest = histogram.add(values if padded is None else values[~padded])
-        if padded is not None or lowest < low or highest > high:
-            np.clip(values, low, high, out=target[part])
-        elif not np.may_share_memory(values, target):
-            target[part] = values
-        if padded is not None:
-            marked += int(np.count_nonzero(padded))
-            target[part][padded] = low
-    return histogram, marked, not_finite
 
 
 def _saturated(chunk: VoxelArray) -> tuple[npt.NDArray[np.int16], BoolArray | None]:

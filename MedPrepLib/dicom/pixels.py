@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,14 @@ from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, VoxelArray
 
-__all__ = ["SeriesPixels", "read_series", "stored_bytes"]
+__all__ = [
+    "NotInt16Error",
+    "SeriesPixels",
+    "int16_slabs",
+    "read_series",
+    "series_geometry",
+    "stored_bytes",
+]
 
 _LOW, _HIGH = -32768, 32767
 _PADDING_INT16 = _LOW
@@ -34,8 +41,8 @@ class SeriesPixels:
     padding_voxels: int = 0
 
 
-class _NotInt16Error(Exception):
-    """A modality value that int16 cannot hold; the series is read again as float32."""
+class NotInt16Error(Exception):
+    """A modality value that int16 cannot hold; the series is to be read again as float32."""
 
 
 def read_series(headers: Sequence[SliceHeader]) -> SeriesPixels:
@@ -49,16 +56,17 @@ def read_series(headers: Sequence[SliceHeader]) -> SeriesPixels:
     found bytes) for truncated or undecodable pixels, SourceChangedError when a file is not the
     one that was scanned, UnsupportedError where a codec is missing.
     """
-    geometry = _geometry(headers)
-    if all(h.slope == 1 and h.intercept.is_integer() for h in headers):
+    geometry = series_geometry(headers)
+    if _may_be_int16(headers):
         try:
             return _read_int16(headers, geometry)
-        except _NotInt16Error:
+        except NotInt16Error:
             pass
     return _read_float32(headers, geometry)
 
 
-def _geometry(headers: Sequence[SliceHeader]) -> Geometry:
+def series_geometry(headers: Sequence[SliceHeader]) -> Geometry:
+    """The grid of slices in order; GeometryError for slices that form none."""
     stack = stack_of(headers)
     if stack.headers != tuple(headers):
         raise GeometryError("the slices are not in order along their normal")
@@ -69,12 +77,38 @@ def _geometry(headers: Sequence[SliceHeader]) -> Geometry:
 
 def _read_int16(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesPixels:
     array = np.empty(geometry.shape, dtype=np.int16)
-    fill = _common_padding(headers)
-    if fill is None or not _LOW <= fill <= _HIGH:
-        fill = _PADDING_INT16
+    marked = _fill_int16(headers, array, 0)
+    fill = _fill_value(headers)
+    return SeriesPixels(Volume(array, geometry), float(fill) if marked else None, marked)
+
+
+def int16_slabs(
+    headers: Sequence[SliceHeader], depth: int
+) -> Iterator[tuple[npt.NDArray[np.int16], float | None]]:
+    """The slices of a series in slabs of ``depth`` (the last may be thinner), and their padding.
+
+    Values and padding are those of :func:`read_series` where it gives int16. Each slab takes the
+    memory of the one before. Raises NotInt16Error, at once or on the way, where read_series gives
+    float32, and what read_series raises.
+    """
+    geometry = series_geometry(headers)
+    if not _may_be_int16(headers):
+        raise NotInt16Error("a rescale slope or intercept is no integer")
+    fill = float(_fill_value(headers))
+    buffer = np.empty((min(depth, len(headers)), *geometry.shape[1:]), dtype=np.int16)
+    for first in range(0, len(headers), depth):
+        slab = buffer[: min(depth, len(headers) - first)]
+        marked = _fill_int16(headers, slab, first)
+        yield slab, fill if marked else None
+
+
+def _fill_int16(headers: Sequence[SliceHeader], array: npt.NDArray[np.int16], first: int) -> int:
+    """Read slices ``first``... into ``array`` (k, j, i); how many voxels are padding."""
+    fill = _fill_value(headers)
     marked = 0
-    for number, header in enumerate(headers):
-        out = array[number]
+    for offset in range(array.shape[0]):
+        number, out = first + offset, array[offset]
+        header = headers[number]
         stored = _loaded(header, out, number, len(headers))
         padding = _padding_mask(stored, header)
         if padding is not None:
@@ -84,9 +118,19 @@ def _read_int16(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesPix
         _shift_into(stored, out, header)
         if padding is not None:
             if fill == _PADDING_INT16 and out.min() == _PADDING_INT16:
-                raise _NotInt16Error
-            out[padding] = int(fill)
-    return SeriesPixels(Volume(array, geometry), float(fill) if marked else None, marked)
+                raise NotInt16Error("a measured voxel has the value of padding")
+            out[padding] = fill
+    return marked
+
+
+def _fill_value(headers: Sequence[SliceHeader]) -> int:
+    """What padding voxels hold in int16."""
+    fill = _common_padding(headers)
+    return _PADDING_INT16 if fill is None or not _LOW <= fill <= _HIGH else int(fill)
+
+
+def _may_be_int16(headers: Sequence[SliceHeader]) -> bool:
+    return all(h.slope == 1 and h.intercept.is_integer() for h in headers)
 
 
 def _read_float32(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesPixels:
@@ -170,7 +214,7 @@ def _shift_into(stored: VoxelArray, out: VoxelArray, header: SliceHeader) -> Non
     if low + intercept < _LOW or top + intercept > _HIGH:
         low, top = int(stored.min()), int(stored.max())
         if low + intercept < _LOW or top + intercept > _HIGH:
-            raise _NotInt16Error
+            raise NotInt16Error(f"values from {low + intercept} to {top + intercept}")
     if not np.shares_memory(stored, out):
         np.copyto(out, stored, casting="unsafe")
     if intercept:

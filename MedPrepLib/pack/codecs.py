@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from MedPrepLib.filters import Codec, blosc, fletcher32, require_blosc_filter
+from MedPrepLib.filters import Buffer, Codec, blosc, fletcher32, require_blosc_filter
 from MedPrepLib.images import VoxelArray
 
 DEFLATE_LEVEL = 1
@@ -57,11 +57,11 @@ def filters_of(codec: Codec) -> dict[str, Any]:
 def encode_brick(voxels: VoxelArray, codec: Codec) -> bytes:
     """The bytes to store for a C-contiguous brick, checksum included."""
     payload = _PACKERS[codec](voxels)
-    return payload + fletcher32(payload).to_bytes(4, "little")
+    return b"".join((payload, fletcher32(payload).to_bytes(4, "little")))
 
 
-def _raw(voxels: VoxelArray) -> bytes:
-    return voxels.tobytes()
+def _raw(voxels: VoxelArray) -> memoryview:
+    return voxels.reshape(-1).view(np.uint8).data
 
 
 def _gzip(voxels: VoxelArray) -> bytes:
@@ -77,4 +77,4 @@ def _lz4(voxels: VoxelArray) -> bytes:
     return packed
 
 
-_PACKERS: dict[Codec, Callable[[VoxelArray], bytes]] = {"raw": _raw, "gzip": _gzip, "lz4": _lz4}
+_PACKERS: dict[Codec, Callable[[VoxelArray], Buffer]] = {"raw": _raw, "gzip": _gzip, "lz4": _lz4}
