@@ -20,6 +20,10 @@ FORMAT_VERSION = 1
 """Of the manifest and of the case files. Older versions are read, newer ones refused."""
 
 MANIFEST_NAME = "manifest.json"
+MANIFEST_MEMBER = "manifest"
+"""Where the manifest is in a cohort that is one file."""
+LMDB_NAME = "data.mdb"
+"""The file by which a folder is known as a cohort in LMDB."""
 CASES_FOLDER = "cases"
 REPORT_FOLDER = "report"
 BRICK = 32

@@ -16,6 +16,7 @@ import click
 from MedPrepLib import __version__
 from MedPrepLib.command.case import check, compare
 from MedPrepLib.command.cohort import describe, verify
+from MedPrepLib.command.export import export
 from MedPrepLib.command.quarantine import quarantine, readmit
 from MedPrepLib.command.rules import rules
 from MedPrepLib.command.run import demo, run
@@ -35,6 +36,7 @@ def medprep() -> None:
 
 COMMANDS = (
     init, sample, run, demo, quarantine, readmit, rules, findings, check, compare, describe, verify,
+    export,
 )  # fmt: skip
 for command in COMMANDS:
     medprep.add_command(command)

@@ -90,15 +90,20 @@ def read_case(path: Path | str, *, everything: bool = True) -> LoadedCase:
     UnsupportedError when it was packed with lz4 and numcodecs is missing.
     """
     with opened(path) as file:
-        attributes = _attributes(file, path)
-        try:
-            return _case(file, attributes, everything)
-        except UnsupportedError:
-            raise
-        except (*HDF5_ERRORS, GeometryError, LabelError) as error:
-            raise CorruptCaseError(
-                f"case {attributes['case_id']}, file {path}: damaged ({error})"
-            ) from None
+        return case_in(file, path, everything=everything)
+
+
+def case_in(file: h5py.Group, path: Path | str, *, everything: bool = True) -> LoadedCase:
+    """The case in a file or group that load.guard let in; errors as for :func:`read_case`."""
+    attributes = _attributes(file, path)
+    try:
+        return _case(file, attributes, everything)
+    except UnsupportedError:
+        raise
+    except (*HDF5_ERRORS, GeometryError, LabelError) as error:
+        raise CorruptCaseError(
+            f"case {attributes['case_id']}, file {path}: damaged ({error})"
+        ) from None
 
 
 def read_attributes(path: Path | str) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from MedPrepLib.errors import CorruptCaseError, UnsupportedError
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.load.case import LoadedCase, read_case
+from MedPrepLib.load.case import LoadedCase
 from MedPrepLib.load.index import CohortIndex, IndexEntry, Split, open_cohort
+from MedPrepLib.load.storage import read_stored
 from MedPrepLib.window import WindowError, normalize, window
 
 Item = dict[str, Any]
@@ -89,7 +90,7 @@ class CohortDataset:
     def case(self, number: int, *, everything: bool = True) -> LoadedCase:
         """Case ``number`` with all that was packed (readings, foreground...); errors as above."""
         entry = self.cases[number]
-        case = read_case(self.folder / entry.name, everything=everything)
+        case = read_stored(self.folder, entry.id, entry.name, everything=everything)
         if case.id != entry.id:
             raise CorruptCaseError(f"{entry.name} holds case {case.id}, not {entry.id}")
         return case

@@ -7,6 +7,7 @@ None of that occurs in a case file, so all of it is refused before a voxel is re
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from MedPrepLib.filters import (
     applied,
     require_blosc,
 )
-from MedPrepLib.layout import MAX_VOXELS
+from MedPrepLib.layout import CASES_FOLDER, MANIFEST_MEMBER, MAX_MANIFEST_BYTES, MAX_VOXELS
 
 if TYPE_CHECKING:
     import h5py
@@ -63,7 +64,63 @@ def opened(path: Path | str) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def opened_bytes(data: bytes | memoryview, source: str) -> Iterator[h5py.File]:
+    """The case file whose bytes are ``data``, checked as by :func:`opened`; ``source`` names it."""
+    import h5py
+
+    stream = io.BytesIO(data)
+    with _translated(source):
+        file = h5py.File(stream, "r")
+    with file:
+        with _translated(source):
+            _check_root(file, stream)
+        yield file
+
+
+@contextmanager
+def opened_member(path: Path, case_id: str) -> Iterator[h5py.Group]:
+    """One case of a cohort in a single HDF5 file (``cases/<id>``), checked as by :func:`opened`."""
+    import h5py
+
+    with _translated(path):
+        file = h5py.File(path, "r", locking=False)
+    with file:
+        with _translated(path), path.open("rb") as stream:
+            group = _hard_group(_hard_group(file, CASES_FOLDER), case_id)
+            _check_root(group, stream)
+        yield group
+
+
+def manifest_of(path: Path) -> bytes:
+    """The bytes of the manifest in a cohort that is a single HDF5 file."""
+    import h5py
+
+    with _translated(path), h5py.File(path, "r", locking=False) as file:
+        link = file.get(MANIFEST_MEMBER, getlink=True)
+        member = file[MANIFEST_MEMBER] if isinstance(link, h5py.HardLink) else None
+        if not isinstance(member, h5py.Dataset) or member.dtype != "u1" or member.ndim != 1:
+            raise CohortError("it has no manifest")
+        properties = member.id.get_create_plist()
+        if properties.get_external_count() or member.is_virtual or properties.get_nfilters():
+            raise CohortError("its manifest lies elsewhere")
+        if member.size > MAX_MANIFEST_BYTES:
+            raise CohortError(f"its manifest has {member.size} bytes")
+        data: bytes = member[()].tobytes()
+        return data
+
+
+def _hard_group(parent: h5py.Group, name: str) -> h5py.Group:
+    import h5py
+
+    link = parent.get(name, getlink=True)
+    member = parent[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(member, h5py.Group):
+        raise CohortError(f"it has no {name!r}")
+    return member
+
+
+@contextmanager
+def _translated(path: Path | str) -> Iterator[None]:
     try:
         yield
     except UnsupportedError:  # one of HDF5_ERRORS, but no damage
@@ -74,7 +131,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise CohortError(f"{path} is damaged or no case file: {error}") from None
 
 
-def _check_root(file: h5py.File, stream: BinaryIO) -> None:
+def _check_root(file: h5py.Group, stream: BinaryIO) -> None:
     names = set(file)
     if not names >= VOLUMES or not names <= VOLUMES | GROUPS:
         raise CohortError(f"a case file does not hold {sorted(names ^ VOLUMES)[:5]}")

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from MedPrepLib import layout
 from MedPrepLib.errors import CohortError, LabelError, MedPrepError
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.load.case import LoadedCase, read_case, schema_from
+from MedPrepLib.load.case import LoadedCase, schema_from
+from MedPrepLib.load.storage import read_manifest_bytes, read_stored
 from MedPrepLib.window import NAMED_WINDOWS
 
 Split = Literal["train", "validation", "test"]
@@ -83,17 +84,21 @@ class CohortIndex:
 
     def read(self, case_id: str) -> LoadedCase:
         """Everything about one case; errors of :func:`path_of` and of case.read_case."""
-        return read_case(self.path_of(case_id))
+        return read_stored(
+            self.folder, case_id, str(self.path_of(case_id).relative_to(self.folder))
+        )
 
 
 def open_cohort(cohort_dir: Path | str) -> CohortIndex:
-    """The index of the cohort in ``cohort_dir``; only the manifest is read, and checked.
+    """The index of a cohort; only the manifest is read, and checked.
+
+    ``cohort_dir``: its folder, or what ``medprep export --to hdf5`` or ``lmdb`` made of it.
 
     Raises CohortError when there is no cohort, or one of a newer MedPrep; CorruptCaseError when
     its manifest was changed.
     """
     folder = Path(cohort_dir)
-    tree = layout.unsealed(layout.read_manifest_bytes(folder), layout.MANIFEST_NAME)
+    tree = layout.unsealed(read_manifest_bytes(folder), layout.MANIFEST_NAME)
     try:
         return _index(folder, tree)
     except CohortError:

@@ -1,0 +1,39 @@
+"""``medprep export``: a cohort as one file, or for another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from MedPrepLib.export.cohort import Kind
+
+KINDS = ("hdf5", "lmdb", "nnunet", "monai", "nifti", "seg.nrrd")
+
+
+@click.command()
+@click.argument("cohort", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--to", "kind", type=click.Choice(KINDS), required=True, help="What to make.")
+@click.option("--fold", type=click.IntRange(0), help="monai: this fold is the validation set.")
+@click.option("--modality", help="nnunet: only cases of this modality.")
+@click.option("--allow-network", is_flag=True, help="lmdb: on a network file system, too.")
+def export(
+    cohort: Path,
+    target: Path,
+    kind: Kind,
+    fold: int | None,
+    modality: str | None,
+    allow_network: bool,
+) -> None:
+    """Write a COHORT to TARGET in another form.
+
+    hdf5 and lmdb hold everything and train as the cohort itself does; nnunet, monai, nifti and
+    seg.nrrd are new folders for other programs.
+    """
+    from MedPrepLib.export import export_cohort
+
+    export_cohort(cohort, kind, target, allow_network=allow_network, fold=fold, modality=modality)
+    click.echo(f"Written: {target}")
