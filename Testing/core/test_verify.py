@@ -6,11 +6,14 @@ import json
 import random
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from core.cohort_samples import build_cohort, packed_case
 
 from MedPrepLib import layout
+from MedPrepLib.command import medprep
 from MedPrepLib.describe import describe
 from MedPrepLib.errors import CohortError, CorruptCaseError
 from MedPrepLib.manifest import (
@@ -70,6 +73,35 @@ def test_a_flipped_byte_in_any_file_is_found(cohort: Path):
             assert names(verify(cohort)) == [path.relative_to(cohort).as_posix()]
         path.write_bytes(data)
     assert verify(cohort) == ()
+
+
+@pytest.mark.parametrize("codec", ["raw", "lz4", "gzip"])
+def test_a_flipped_bit_is_found_by_the_command_wherever_it_is(tmp_path: Path, codec: str):
+    pytest.importorskip("numcodecs")
+    build_cohort(tmp_path, codec=codec)
+    path = tmp_path / read_manifest(tmp_path).cases[2].shard.name
+    data = path.read_bytes()
+    with h5py.File(path) as file:
+        table = file["foreground/left_kidney"].id.get_chunk_info(0)
+        voxels = file["image"].id.get_chunk_info(0)
+    places = {
+        "superblock": 9,
+        "attributes": data.index(b"recipe_hash") + 3,
+        "voxels": voxels.byte_offset + voxels.size // 2,
+        "table": table.byte_offset + 1,
+        "last byte": len(data) - 1,
+    }
+    for place in places.values():
+        changed = bytearray(data)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        done = CliRunner().invoke(medprep, ["verify", str(tmp_path)], standalone_mode=False)
+        assert done.return_value == 1
+        assert path.name in done.output
+        assert "1 problems: this cohort is not what was written." in done.output
+    path.write_bytes(data)
+    done = CliRunner().invoke(medprep, ["verify", str(tmp_path)], standalone_mode=False)
+    assert (done.return_value, done.output.partition(":")[0]) == (0, "Intact")
 
 
 def test_every_single_byte_of_the_manifest_counts(cohort: Path):
