@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import tracemalloc
 from pathlib import Path
@@ -146,3 +147,27 @@ def test_slabs_that_are_too_few_or_not_there_are_refused(tmp_path: Path):
     with pytest.raises(MedPrepError, match="not in memory"):
         write_case(tmp_path, packed, Pack(), SCHEMA)
     assert list(tmp_path.rglob("*.h5*")) == []
+
+
+def test_real_cts_are_streamed_to_the_voxels_that_they_have_as_a_whole(
+    shared_data: Path, tmp_path: Path
+):
+    with (shared_data / "cohort.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["modality"] == "CT"]
+    folders = [shared_data / row["image"] for row in rows]
+    packed = 0
+    for number, folder in enumerate(path for path in folders if path.is_dir()):
+        found = [read_header(str(path)) for path in sorted(folder.iterdir()) if path.is_file()]
+        arranged = arrange([h for h in found if h.rows], "case", Screen(min_slices=2))
+        if arranged.geometry is None:
+            continue
+        name = f"case-{number}"
+        done = pack_series(tmp_path, arranged.headers, name, RECIPE, META, SCHEMA, Pack(), SETTINGS)
+        whole = as_a_whole(arranged.headers)
+        np.testing.assert_array_equal(
+            read_case(tmp_path / done.shard.name).image, whole.volume.array
+        )
+        assert done.statistics == whole.statistics
+        assert done.streamed
+        packed += 1
+    assert packed >= 3
