@@ -21,8 +21,11 @@ class WindowError(MedPrepError, ValueError):
     """A window that does not exist or has no width."""
 
 
-def window(array: VoxelArray, level: float, width: float) -> npt.NDArray[np.float32]:
-    """Intensities of any shape mapped to [0, 1] as float32 (a new array).
+Floats = npt.NDArray[np.float32]
+
+
+def window(array: VoxelArray, level: float, width: float, out: Floats | None = None) -> Floats:
+    """Intensities of any shape mapped to [0, 1] as float32 (a new array, or ``out``).
 
     The plain formula: ``level - width / 2`` becomes 0, ``level`` exactly 0.5, ``level + width / 2``
     becomes 1, linear between, clipped outside. (DICOM PS3.3 C.11.2.1.2 shifts both ends by half
@@ -31,7 +34,7 @@ def window(array: VoxelArray, level: float, width: float) -> npt.NDArray[np.floa
     """
     if not width > 0:
         raise WindowError(f"a window of width {width} maps nothing; it must be positive")
-    scaled = np.empty(array.shape, dtype=np.float32)
+    scaled = np.empty(array.shape, dtype=np.float32) if out is None else out
     np.subtract(array, np.float32(level), out=scaled, dtype=np.float32, casting="unsafe")
     scaled /= np.float32(width)
     scaled += np.float32(0.5)
@@ -39,9 +42,9 @@ def window(array: VoxelArray, level: float, width: float) -> npt.NDArray[np.floa
     return scaled
 
 
-def normalize(array: VoxelArray, mean: float, std: float) -> npt.NDArray[np.float32]:
-    """z-scores as float32 (a new array); zeros where ``std`` is 0, never NaN."""
-    scaled = np.empty(array.shape, dtype=np.float32)
+def normalize(array: VoxelArray, mean: float, std: float, out: Floats | None = None) -> Floats:
+    """z-scores as float32 (a new array, or ``out``); zeros where ``std`` is 0, never NaN."""
+    scaled = np.empty(array.shape, dtype=np.float32) if out is None else out
     np.subtract(array, np.float32(mean), out=scaled, dtype=np.float32, casting="unsafe")
     scaled *= np.float32(1.0 / std) if std > 0 else np.float32(0.0)
     return scaled

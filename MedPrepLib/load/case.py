@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,14 +98,41 @@ def read_case(path: Path | str, *, everything: bool = True) -> LoadedCase:
 def case_in(file: h5py.Group, path: Path | str, *, everything: bool = True) -> LoadedCase:
     """The case in a file or group that load.guard let in; errors as for :func:`read_case`."""
     attributes = _attributes(file, path)
-    try:
+    with damage_named(attributes["case_id"], path):
         return _case(file, attributes, everything)
+
+
+@contextmanager
+def damage_named(case_id: str, path: Path | str) -> Iterator[None]:
+    """Whatever contradicts itself in a case file becomes a CorruptCaseError that names both."""
+    try:
+        yield
     except UnsupportedError:
         raise
     except (*HDF5_ERRORS, GeometryError, LabelError) as error:
-        raise CorruptCaseError(
-            f"case {attributes['case_id']}, file {path}: damaged ({error})"
-        ) from None
+        raise CorruptCaseError(f"case {case_id}, file {path}: damaged ({error})") from None
+
+
+@dataclass(frozen=True, eq=False)
+class CaseHead:
+    """What a case file says besides voxels; fields as in LoadedCase."""
+
+    id: str
+    geometry: Geometry
+    annotated: bool
+    pad_value: float
+    labels: LabelSchema
+    statistics: dict[str, Any]
+    boxes: IntArray
+    box_labels: IntArray
+    ignore_value: int | None
+
+
+def read_head(file: h5py.File, path: Path | str) -> CaseHead:
+    """The head of a case file that guard.opened let in; errors as for :func:`read_case`."""
+    attributes = _attributes(file, path)
+    with damage_named(attributes["case_id"], path):
+        return _head(file, attributes)
 
 
 def read_attributes(path: Path | str) -> dict[str, Any]:
@@ -155,7 +184,7 @@ def _plain(value: Any) -> Any:
     return array.tolist()
 
 
-def _case(file: h5py.File, attributes: dict[str, Any], everything: bool) -> LoadedCase:
+def _head(file: h5py.File, attributes: dict[str, Any]) -> CaseHead:
     geometry = Geometry(
         size=_triple(attributes["size"]),
         spacing=_triple(attributes["spacing"]),
@@ -164,10 +193,11 @@ def _case(file: h5py.File, attributes: dict[str, Any], everything: bool) -> Load
     )
     labels = schema_from(json.loads(attributes["labels"]))
     _require_members(file, attributes, labels)
-    return LoadedCase(
+    for name in ("image", "mask"):
+        if file[name].shape != geometry.shape:
+            raise GeometryError(f"{name} has shape {file[name].shape}, not {geometry.shape}")
+    return CaseHead(
         id=attributes["case_id"],
-        image=_voxels(file["image"], geometry),
-        mask=_voxels(file["mask"], geometry),
         geometry=geometry,
         annotated=bool(attributes["annotated"]),
         pad_value=float(attributes["pad_value"]),
@@ -175,13 +205,22 @@ def _case(file: h5py.File, attributes: dict[str, Any], everything: bool) -> Load
         statistics=json.loads(attributes["statistics"]),
         boxes=_table(file, "targets/boxes", (0, 6)),
         box_labels=_table(file, "targets/box_labels", (0,)),
+        ignore_value=attributes.get("ignore_value"),
+    )
+
+
+def _case(file: h5py.File, attributes: dict[str, Any], everything: bool) -> LoadedCase:
+    head = _head(file, attributes)
+    return LoadedCase(
+        image=read_whole(file["image"]),
+        mask=read_whole(file["mask"]),
         slices=_table(file, "targets/slices", (0, 3)),
-        foreground=_foreground(file, labels) if everything else {},
-        readings=_readings(file, attributes, geometry) if everything else {},
+        foreground=_foreground(file, head.labels) if everything else {},
+        readings=_readings(file, attributes, head.geometry) if everything else {},
         consensus=json.loads(attributes["consensus"]),
         meta=json.loads(attributes["meta"]),
         recipe_hash=attributes["recipe_hash"],
-        ignore_value=attributes.get("ignore_value"),
+        **vars(head),
     )
 
 

@@ -44,7 +44,8 @@ class CohortIndex:
     """A cohort without its voxels.
 
     ``windows`` holds (level, width) by name, ``normalization`` (mean, standard deviation) by
-    modality, pooled from the training part only.
+    modality, pooled from the training part only. ``config`` is the study file, ``root_hash`` the
+    hash over the whole manifest.
     """
 
     folder: Path
@@ -54,6 +55,8 @@ class CohortIndex:
     cases: tuple[IndexEntry, ...]
     windows: dict[str, tuple[float, float]] = field(default_factory=dict)
     normalization: dict[str, tuple[float, float]] = field(default_factory=dict)
+    config: str = ""
+    root_hash: str = ""
 
     def select(self, split: Split | None = None, fold: int | None = 0) -> tuple[IndexEntry, ...]:
         """The cases of one part, in order of id.
@@ -119,6 +122,8 @@ def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
             name: (float(row["mean"]), float(row["std"]))
             for name, row in tree["normalization"].items()
         },
+        config=tree["config"],
+        root_hash=tree["root_hash"],
     )
 
 

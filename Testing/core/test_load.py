@@ -150,14 +150,14 @@ def test_z_scores_use_the_case_or_the_training_part(cohort: Path):
 
 
 def test_the_z_score_of_a_constant_case_is_zero(tmp_path: Path):
-    from MedPrepLib.load.dataset import Scaling
+    from MedPrepLib.load.scaling import Scaling
 
     packed = packed_case()
     flat = packed.image.with_array(np.full_like(packed.image.array, 9))
     statistics = type(packed.statistics)(9, 9.0, 0.0, 9.0, 9.0, {})
     constant = replace(packed, image=flat, statistics=statistics)
     path = tmp_path / write_case(tmp_path, constant, Pack(), SCHEMA).name
-    assert not Scaling("zscore").applied(read_case(path), "CT").any()
+    assert not Scaling("zscore").applied(read_case(path).image, "CT", (9.0, 0.0)).any()
 
 
 def test_boxes_and_labels_follow_the_task(tmp_path: Path):

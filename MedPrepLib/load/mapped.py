@@ -1,0 +1,187 @@
+"""Reading bricks of a case file through a memory map: only those that a patch needs."""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from MedPrepLib.errors import CohortError, CorruptCaseError
+from MedPrepLib.filters import BLOSC, DEFLATE, SHUFFLE, checked_payload
+from MedPrepLib.images import VoxelArray
+from MedPrepLib.load.codecs import decode_brick
+from MedPrepLib.load.table import FOREGROUND, Bricks, CaseTable
+
+_PACKED = {BLOSC, DEFLATE, SHUFFLE}
+_WILLNEED = getattr(mmap, "MADV_WILLNEED", None)
+
+Span = tuple[int, slice, slice]
+"""One brick along one axis: its number, where it goes in the patch, where that lies in it."""
+
+
+class MappedCase:
+    """One case file in memory as far as it is read; nothing of libhdf5 is involved.
+
+    The checksum of a brick is verified when it is first touched. ``advise``: tell the system in
+    one go which bytes are about to be read, also for bricks that were read before; for cohorts
+    larger than memory. Safe in threads and after a fork; holds a map, so it does not pickle.
+
+    Raises CohortError when the file is missing or a link, CorruptCaseError when it does not have
+    the size of the manifest.
+    """
+
+    def __init__(
+        self, path: Path, table: CaseTable, size_bytes: int, *, advise: bool = False
+    ) -> None:
+        self.path = path
+        self.table = table
+        self._advise = advise
+        if path.is_symlink() or not path.is_file():
+            raise CohortError(f"case {table.id}, file {path}: missing, or a link")
+        with path.open("rb") as stream:
+            found = path.stat().st_size
+            if found != size_bytes:
+                raise self._corrupt(f"has {found} bytes instead of {size_bytes}")
+            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        for bricks in table.bricks.values():
+            bricks.require_inside(size_bytes)
+        self._seen = {name: np.zeros(b.offsets.shape, bool) for name, b in table.bricks.items()}
+
+    def read(self, name: str, start: Sequence[int], out: VoxelArray, pad: float) -> None:
+        """Fill ``out`` with the voxels of dataset ``name`` from ``start`` (array order) on.
+
+        ``start`` may be negative and the patch may reach beyond the end: ``pad`` is put there.
+        Raises CorruptCaseError when a brick is not what was written.
+        """
+        bricks = self.table.bricks[name]
+        spans = [
+            _spans(first, length, size, brick)
+            for first, length, size, brick in zip(
+                start, out.shape, bricks.shape, bricks.brick, strict=True
+            )
+        ]
+        if not all(spans):
+            out.fill(pad)
+            return
+        place = tuple(slice(axis[0][0], axis[-1][0] + 1) for axis in spans)
+        offsets = bricks.offsets[place]
+        self._prepare(name, bricks, place, offsets)
+        _fill_gaps(out, spans, pad, bricks.fill, whole=bool(offsets.all()))
+        if _PACKED.isdisjoint(*bricks.pipelines):
+            self._copy(bricks, spans, offsets, out)
+        else:
+            self._decode(bricks, spans, place, out)
+
+    def coordinate(self, label: str, number: int) -> tuple[int, int, int]:
+        """Foreground voxel ``number`` (k, j, i) of a label; errors as for :meth:`read`."""
+        name = FOREGROUND + label
+        bricks = self.table.bricks[name]
+        row = np.empty((1, 3), bricks.dtype)
+        self.read(name, (number, 0), row, 0)
+        k, j, i = row[0].tolist()
+        return (k, j, i)
+
+    def _prepare(
+        self, name: str, bricks: Bricks, place: tuple[slice, ...], offsets: npt.NDArray[np.int64]
+    ) -> None:
+        """Ask for the bytes ahead of reading them, and verify what was not read before."""
+        seen = self._seen[name][place]
+        new = (offsets > 0) & ~seen
+        if self._advise or new.any():
+            wanted = offsets > 0 if self._advise else new
+            self._will_need(offsets[wanted], bricks.sizes[place][wanted])
+        if not new.any():
+            return
+        sizes = bricks.sizes[place][new].tolist()
+        for offset, size in zip(offsets[new].tolist(), sizes, strict=True):
+            try:
+                with memoryview(self._map) as view, view[offset : offset + size] as stored:
+                    checked_payload(stored).release()
+            except CorruptCaseError as error:
+                raise self._corrupt(f"{name}: {error}") from None
+        seen |= new
+
+    def _will_need(self, offsets: npt.NDArray[np.int64], sizes: npt.NDArray[np.uint32]) -> None:
+        """MADV_WILLNEED on the pages of the bricks; neighbors in the file are asked for at once."""
+        if _WILLNEED is None:
+            return
+        order = np.argsort(offsets)
+        begins = offsets[order] // mmap.PAGESIZE
+        ends = -(-(offsets + sizes)[order] // mmap.PAGESIZE)
+        breaks = np.flatnonzero(begins[1:] > ends[:-1]) + 1
+        firsts = begins[np.concatenate(([0], breaks))] * mmap.PAGESIZE
+        lasts = ends[np.concatenate((breaks - 1, [ends.size - 1]))] * mmap.PAGESIZE
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+            self._map.madvise(_WILLNEED, first, min(last, len(self._map)) - first)
+
+    def _copy(
+        self,
+        bricks: Bricks,
+        spans: list[list[Span]],
+        offsets: npt.NDArray[np.int64],
+        out: VoxelArray,
+    ) -> None:
+        """Bricks that are stored as they are: straight from the map into the patch."""
+        shape, dtype, buffer, array = bricks.brick, bricks.dtype, self._map, np.ndarray
+        for offset, parts in zip(offsets.ravel().tolist(), itertools.product(*spans), strict=True):
+            if offset:
+                _, to, part = zip(*parts, strict=True)
+                out[to] = array(shape, dtype, buffer, offset)[part]
+
+    def _decode(
+        self,
+        bricks: Bricks,
+        spans: list[list[Span]],
+        place: tuple[slice, ...],
+        out: VoxelArray,
+    ) -> None:
+        scratch = np.empty(bricks.brick, bricks.dtype)
+        rows = zip(
+            bricks.offsets[place].ravel().tolist(),
+            bricks.sizes[place].ravel().tolist(),
+            bricks.filters[place].ravel().tolist(),
+            itertools.product(*spans),
+            strict=True,
+        )
+        with memoryview(self._map) as view:
+            for offset, size, filters, parts in rows:
+                if not offset:
+                    continue
+                _, to, part = zip(*parts, strict=True)
+                used = bricks.pipelines[filters]
+                try:
+                    with view[offset : offset + size] as stored:
+                        decode_brick(stored, used, bricks.dtype, scratch, check=False)
+                except CorruptCaseError as error:
+                    raise self._corrupt(str(error)) from None
+                out[to] = scratch[part]
+
+    def _corrupt(self, why: str) -> CorruptCaseError:
+        return CorruptCaseError(f"case {self.table.id}, file {self.path}: {why}")
+
+
+def _spans(start: int, length: int, size: int, brick: int) -> list[Span]:
+    """The bricks along one axis that a patch touches; empty when it lies outside."""
+    low, high = max(start, 0), min(start + length, size)
+    spans = []
+    for number in range(low // brick, -(-high // brick) if high > low else 0):
+        first = number * brick
+        begin, end = max(low, first), min(high, first + brick)
+        spans.append((number, slice(begin - start, end - start), slice(begin - first, end - first)))
+    return spans
+
+
+def _fill_gaps(
+    out: VoxelArray, spans: list[list[Span]], pad: float, fill: float, *, whole: bool
+) -> None:
+    """What no stored brick will overwrite: ``pad`` outside of the volume, ``fill`` inside."""
+    inside = tuple(slice(axis[0][1].start, axis[-1][1].stop) for axis in spans)
+    padded = any(part.stop - part.start < n for part, n in zip(inside, out.shape, strict=True))
+    if padded:
+        out.fill(pad)
+    if not whole and not (padded and pad == fill):
+        out[inside] = fill

@@ -1,0 +1,256 @@
+"""Where the bricks of a case lie in its file: taken from libhdf5 once, kept as plain numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from MedPrepLib import layout
+from MedPrepLib.errors import CorruptCaseError, GeometryError
+from MedPrepLib.filters import PIPELINES, applied
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.load.case import damage_named, read_head
+from MedPrepLib.load.guard import HDF5_ERRORS, MAX_CHUNK_BYTES, opened, pipeline_of
+
+if TYPE_CHECKING:
+    import h5py
+
+MAX_RECORD_BYTES = 1 << 28
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, eq=False)
+class Bricks:
+    """The stored bricks (HDF5 chunks) of one dataset.
+
+    ``shape`` and ``brick`` in the order of array axes. ``offsets`` (bytes from the beginning of
+    the file; 0: not stored, all ``fill``), ``sizes`` (bytes, checksum included) and ``filters``
+    (which of ``pipelines`` was applied) have one entry per brick, in the shape of the brick grid.
+
+    Raises CorruptCaseError for numbers that cannot be: they may come from a file of a stranger.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    brick: tuple[int, ...]
+    fill: float
+    pipelines: tuple[tuple[int, ...], ...]
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.uint32]
+    filters: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        grid = grid_of(self.shape, self.brick)
+        plausible = (
+            self.offsets.shape == self.sizes.shape == self.filters.shape == grid
+            and self.dtype.kind in "iuf"
+            and 0 < self.brick_bytes <= MAX_CHUNK_BYTES
+            and math.prod(self.shape) <= layout.MAX_VOXELS
+            and set(self.pipelines) <= set(PIPELINES)
+            and (self.filters < max(len(self.pipelines), 1)).all()
+            and (self.offsets >= 0).all()
+        )
+        if not plausible:
+            raise CorruptCaseError("a table of bricks that cannot be")
+
+    @property
+    def brick_bytes(self) -> int:
+        """Of one brick when decoded."""
+        return math.prod(self.brick) * self.dtype.itemsize
+
+    def require_inside(self, file_bytes: int) -> None:
+        """CorruptCaseError unless every brick lies inside a file of that size."""
+        ends = np.where(self.offsets > 0, self.offsets + self.sizes, 0)
+        if ends.size and int(ends.max()) > file_bytes:
+            raise CorruptCaseError(f"a brick ends beyond the {file_bytes} bytes of the file")
+
+
+@dataclass(frozen=True, eq=False)
+class CaseTable:
+    """What patches of one case need besides its file: a value of some kilobytes that pickles.
+
+    ``bricks``: image, mask and ``foreground/<label name>`` (only labels with coordinates).
+    ``foreground``: label names in schema order. ``boxes`` (n, 6) and ``box_labels`` (n,) as in
+    load.LoadedCase. ``mean`` and ``std`` are those of the whole image.
+    """
+
+    id: str
+    geometry: Geometry
+    pad_value: float
+    annotated: bool
+    ignore_value: int | None
+    mean: float
+    std: float
+    boxes: npt.NDArray[np.int32]
+    box_labels: npt.NDArray[np.int32]
+    bricks: Mapping[str, Bricks]
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the labels with coordinates."""
+        return tuple(name[len(FOREGROUND) :] for name in self.bricks if name.startswith(FOREGROUND))
+
+
+FOREGROUND = "foreground/"
+
+
+def grid_of(shape: tuple[int, ...], brick: tuple[int, ...]) -> tuple[int, ...]:
+    """How many bricks cover ``shape`` along each axis."""
+    return tuple(-(-n // max(b, 1)) for n, b in zip(shape, brick, strict=True))
+
+
+def read_table(path: Path | str) -> CaseTable:
+    """The table of the case file at ``path``, after all checks of load.guard.
+
+    Raises CohortError and CorruptCaseError as load.read_case; no voxel is read.
+    """
+    with opened(path) as file:
+        head = read_head(file, path)
+        with damage_named(head.id, path):
+            names = layout.slugs(head.labels.names)
+            bricks = {name: _bricks(file[name]) for name in ("image", "mask")}
+            for label in head.labels.names:
+                place = f"{FOREGROUND}{names[label]}"
+                if place in file and file[place].size:
+                    bricks[FOREGROUND + label] = _bricks(file[place])
+    return CaseTable(
+        id=head.id,
+        geometry=head.geometry,
+        pad_value=head.pad_value,
+        annotated=head.annotated,
+        ignore_value=head.ignore_value,
+        mean=float(head.statistics["mean"]),
+        std=float(head.statistics["std"]),
+        boxes=head.boxes,
+        box_labels=head.box_labels,
+        bricks=bricks,
+    )
+
+
+def _bricks(dataset: h5py.Dataset) -> Bricks:
+    pipeline = pipeline_of(dataset)
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    grid = grid_of(dataset.shape, dataset.chunks)
+    offsets, sizes = np.zeros(grid, np.int64), np.zeros(grid, np.uint32)
+    filters = np.zeros(grid, np.uint8)
+    used: list[tuple[int, ...]] = []
+    for chunk in chunks:
+        place = tuple(a // b for a, b in zip(chunk.chunk_offset, dataset.chunks, strict=True))
+        through = applied(pipeline, chunk.filter_mask)
+        if through not in used:
+            used.append(through)
+        offsets[place], sizes[place] = chunk.byte_offset, chunk.size
+        filters[place] = used.index(through)
+    return Bricks(
+        shape=dataset.shape,
+        dtype=dataset.dtype,
+        brick=dataset.chunks,
+        fill=float(dataset.fillvalue),
+        pipelines=tuple(used),
+        offsets=offsets,
+        sizes=sizes,
+        filters=filters,
+    )
+
+
+# --- as bytes: what an index file holds for a case ----------------------------------------------
+def encoded(table: CaseTable) -> bytes:
+    """The table as bytes: JSON with all small values, then the numbers of the stored bricks."""
+    grid = table.geometry
+    head = {
+        "id": table.id,
+        "grid": [grid.size, grid.spacing, grid.origin, grid.direction],
+        "pad_value": table.pad_value,
+        "annotated": table.annotated,
+        "ignore_value": table.ignore_value,
+        "mean": table.mean,
+        "std": table.std,
+        "boxes": table.boxes.tolist(),
+        "box_labels": table.box_labels.tolist(),
+        "bricks": {
+            name: [b.shape, b.dtype.str, b.brick, b.fill, b.pipelines]
+            for name, b in table.bricks.items()
+        },
+    }
+    text = json.dumps(head, separators=(",", ":")).encode()
+    parts = [_LENGTH.pack(len(text)), text]
+    for bricks in table.bricks.values():
+        stored = bricks.offsets > 0
+        parts += [
+            np.packbits(stored).tobytes(),
+            bricks.offsets[stored].astype("<i8").tobytes(),
+            bricks.sizes[stored].astype("<u4").tobytes(),
+            bricks.filters[stored].tobytes(),
+        ]
+    return zlib.compress(b"".join(parts), 1)
+
+
+def decoded(record: bytes | memoryview) -> CaseTable:
+    """The table that :func:`encoded` made these bytes of; CorruptCaseError when it did not."""
+    try:
+        return _table(_inflated(record))
+    except CorruptCaseError:
+        raise
+    except (zlib.error, struct.error, GeometryError, *HDF5_ERRORS) as error:
+        raise CorruptCaseError(f"a record of the index is damaged: {error}") from None
+
+
+def _inflated(record: bytes | memoryview) -> bytes:
+    stream = zlib.decompressobj()
+    data = stream.decompress(record, MAX_RECORD_BYTES)
+    if not stream.eof:
+        raise CorruptCaseError("a record of the index does not end")
+    return data
+
+
+def _table(data: bytes) -> CaseTable:
+    (length,) = _LENGTH.unpack_from(data)
+    start = _LENGTH.size
+    head = json.loads(data[start : start + length])
+    size, spacing, origin, direction = (tuple(x) for x in head["grid"])
+    bricks, start = {}, start + length
+    for name, row in head["bricks"].items():
+        bricks[name], start = _stored(row, data, start)
+    return CaseTable(
+        id=head["id"],
+        geometry=Geometry(size, spacing, origin, direction),
+        pad_value=head["pad_value"],
+        annotated=head["annotated"],
+        ignore_value=head["ignore_value"],
+        mean=head["mean"],
+        std=head["std"],
+        boxes=np.array(head["boxes"], dtype=np.int32).reshape(-1, 6),
+        box_labels=np.array(head["box_labels"], dtype=np.int32),
+        bricks=bricks,
+    )
+
+
+def _stored(row: list[Any], data: bytes, start: int) -> tuple[Bricks, int]:
+    shape, dtype, brick, fill, pipelines = row
+    grid = grid_of(tuple(shape), tuple(brick))
+    if math.prod(grid) > layout.MAX_VOXELS // 8:
+        raise CorruptCaseError(f"a table of {math.prod(grid)} bricks")
+    count = math.prod(grid)
+    bits = np.frombuffer(data, np.uint8, -(-count // 8), start)
+    stored = np.unpackbits(bits, count=count).astype(bool).reshape(grid)
+    start += bits.size
+    columns = []
+    for kind in ("<i8", "<u4", "|u1"):
+        values = np.frombuffer(data, kind, int(stored.sum()), start)
+        column = np.zeros(grid, values.dtype)
+        column[stored] = values
+        columns.append(column)
+        start += values.nbytes
+    used = tuple(tuple(pipeline) for pipeline in pipelines)
+    table = Bricks(tuple(shape), np.dtype(dtype), tuple(brick), fill, used, *columns)
+    return table, start

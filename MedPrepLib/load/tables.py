@@ -1,0 +1,170 @@
+"""The tables of all cases of a cohort: from an index file that was built once, or case by case."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MedPrepLib import atomic
+from MedPrepLib.errors import CorruptCaseError
+from MedPrepLib.load.index import CohortIndex, IndexEntry, open_cohort
+from MedPrepLib.load.mapped import MappedCase
+from MedPrepLib.load.table import CaseTable, decoded, encoded, read_table
+
+INDEX_NAME = "load.index"
+"""Beside the manifest. It may be deleted: it says nothing that the case files do not say."""
+
+MAX_OPEN = 128
+"""Case files that a process keeps mapped; each costs a file descriptor."""
+
+MAX_KEPT = 512
+"""Tables that are kept decoded when an index file can give them again."""
+
+_MAGIC = b"MEDPREPX"
+_VERSION = 1
+_LENGTH = struct.Struct("<I")
+_MAX_HEAD = 1 << 16
+
+
+def build_index(cohort_dir: Path | str) -> Path:
+    """Write the index file of a cohort: opening it then takes milliseconds, whatever its size.
+
+    Every case file is opened, checked and left as it is. The file belongs to this very manifest
+    and is ignored beside another one. Errors as for load.read_case; OSError when the folder cannot
+    be written.
+    """
+    index = open_cohort(cohort_dir)
+    records = [encoded(_checked(index.folder, entry)) for entry in index.cases]
+    path = index.folder / INDEX_NAME
+    write_records(path, index.root_hash, records)
+    return path
+
+
+def write_records(path: Path, root_hash: str, records: list[bytes]) -> None:
+    """An index file with the encoded tables of all cases, in the order of the manifest."""
+    head = json.dumps({"version": _VERSION, "root_hash": root_hash}).encode()
+    ends = np.cumsum([0, *map(len, records)]).astype("<u8")
+    parts = [_MAGIC, _LENGTH.pack(len(head)), head, _LENGTH.pack(len(records)), ends.tobytes()]
+    atomic.write_bytes(path, b"".join([*parts, *records]))
+
+
+class CaseTables:
+    """The table of every case, and the case files that are mapped; pickles without handles."""
+
+    def __init__(self, index: CohortIndex, *, advise: bool) -> None:
+        self.folder = index.folder
+        self.advise = advise
+        self._rows = {entry.id: n for n, entry in enumerate(index.cases)}
+        self._root_hash = index.root_hash
+        self._kept: OrderedDict[str, CaseTable] = OrderedDict()
+        self._renew()
+
+    def _renew(self) -> None:
+        self._file = _IndexFile.opened(self.folder, self._root_hash, len(self._rows))
+        self._mapped: OrderedDict[str, MappedCase] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without maps and locks; tables that only the case files can give again travel along."""
+        state = {k: v for k, v in vars(self).items() if k not in ("_file", "_mapped", "_lock")}
+        return {**state, "_kept": OrderedDict() if self._file else OrderedDict(self._kept)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._renew()
+
+    @property
+    def from_index(self) -> bool:
+        """Whether there is an index file that belongs to the cohort."""
+        return self._file is not None
+
+    def table(self, entry: IndexEntry) -> CaseTable:
+        """The table of a case; CohortError or CorruptCaseError as load.read_case."""
+        found = self._kept.get(entry.id)
+        if found is None:
+            found = self._made(entry)
+            with self._lock:
+                self._kept[entry.id] = found
+                while self._file is not None and len(self._kept) > MAX_KEPT:
+                    self._kept.popitem(last=False)
+        return found
+
+    def mapped(self, entry: IndexEntry) -> MappedCase:
+        """The case file, mapped; the least recently used one is let go when there are many."""
+        case = self._mapped.get(entry.id)
+        if case is None:
+            path = self.folder / entry.name
+            case = MappedCase(path, self.table(entry), entry.size_bytes, advise=self.advise)
+        with self._lock:
+            self._mapped[entry.id] = case
+            self._mapped.move_to_end(entry.id)
+            while len(self._mapped) > MAX_OPEN:
+                self._mapped.popitem(last=False)  # unmapped when the last reader is done
+        return case
+
+    def _made(self, entry: IndexEntry) -> CaseTable:
+        if self._file is None:
+            return _checked(self.folder, entry)
+        try:
+            table = self._file.table(self._rows[entry.id])
+        except CorruptCaseError as error:
+            raise CorruptCaseError(
+                f"case {entry.id}, file {self.folder / INDEX_NAME}: {error}; delete that file"
+            ) from None
+        return _require_same(entry, table)
+
+
+class _IndexFile:
+    """An index file, mapped; a record is decoded when it is asked for."""
+
+    def __init__(self, view: mmap.mmap, start: int, ends: np.ndarray[Any, Any]) -> None:
+        self._view, self._start, self._ends = view, start, ends
+
+    @classmethod
+    def opened(cls, folder: Path, root_hash: str, count: int) -> _IndexFile | None:
+        """The index of this very cohort; None when there is none, or it is of another one."""
+        path = folder / INDEX_NAME
+        if path.is_symlink() or not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            if stream.read(len(_MAGIC)) != _MAGIC:
+                return None
+            (length,) = _LENGTH.unpack(stream.read(_LENGTH.size).ljust(_LENGTH.size))
+            head = _head(stream.read(min(length, _MAX_HEAD)))
+            if head != {"version": _VERSION, "root_hash": root_hash}:
+                return None
+            (rows,) = _LENGTH.unpack(stream.read(_LENGTH.size).ljust(_LENGTH.size))
+            ends = np.frombuffer(stream.read((count + 1) * 8), "<u8")
+            start = stream.tell()
+            rises = ends.size == count + 1 == rows + 1 and (ends[1:] >= ends[:-1]).all()
+            if not rises or int(ends[-1]) + start != path.stat().st_size:
+                return None
+            return cls(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), start, ends)
+
+    def table(self, row: int) -> CaseTable:
+        first, last = (self._start + int(end) for end in self._ends[row : row + 2])
+        return decoded(self._view[first:last])
+
+
+def _head(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _checked(folder: Path, entry: IndexEntry) -> CaseTable:
+    return _require_same(entry, read_table(folder / entry.name))
+
+
+def _require_same(entry: IndexEntry, table: CaseTable) -> CaseTable:
+    if table.id != entry.id:
+        raise CorruptCaseError(f"{entry.name} holds case {table.id}, not {entry.id}")
+    return table
