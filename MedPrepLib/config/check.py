@@ -17,12 +17,12 @@ import msgspec.inspect as mi
 ROOT = "$"
 
 
-def problems_in(tree: Any, struct: type) -> list[str]:
+def problems_in(tree: Any, struct: type, path: str = ROOT) -> list[str]:
     """One line per fault in ``tree`` as a value of ``struct``; empty when it is valid.
 
     Each line begins with the path, e.g. ``$.screen.max_mr_slice_mm: 50 is outside 0.1..20``.
     """
-    return list(_check(tree, mi.type_info(struct), ROOT, ""))
+    return list(_check(tree, mi.type_info(struct), path, ""))
 
 
 def _check(value: Any, kind: mi.Type, path: str, about: str) -> Iterator[str]:
@@ -39,11 +39,14 @@ def _check_struct(value: Any, kind: mi.StructType, path: str, _about: str) -> It
     if not isinstance(value, dict):
         yield f"{path}: {_shown(value)} is not a table"
         return
+    refused: dict[str, str] = getattr(kind.cls, "refused", {})
     fields = {field.encode_name: field for field in kind.fields}
     known = [*fields, *([kind.tag_field] if kind.tag_field else [])]
     for key, child in value.items():
         if key in fields:
             yield from _check(child, fields[key].type, f"{path}.{key}", "")
+        elif key in refused:
+            yield f"{path}.{key}: {refused[key]}"
         elif key not in known:
             yield f"{path}.{key}: unknown setting{_suggestion(key, known)}"
     for name, field in fields.items():

@@ -13,7 +13,7 @@ import msgspec
 
 from MedPrepLib.catalog import did_you_mean, find_kind
 from MedPrepLib.config.check import problems_in
-from MedPrepLib.config.settings import Annotation, LabelSection, Study, TerminologyCode
+from MedPrepLib.config.settings import Annotation, Augment, LabelSection, Study, TerminologyCode
 from MedPrepLib.errors import ConfigError, LabelError
 from MedPrepLib.labels import Label, LabelSchema
 
@@ -93,6 +93,7 @@ def _contradictions(study: Study) -> Iterator[str]:
     windows = study.standardize.windows
     if study.report.window and study.report.window not in windows:
         yield f"$.report.window: {study.report.window!r} is not one of {', '.join(windows)}"
+    yield from augment_problems(study.augment)
     for index, source in enumerate(study.sources):
         for name, annotation in source.annotations.items():
             where = f"$.sources[{index}].annotations.{name}"
@@ -134,6 +135,27 @@ def _screen_problems(study: Study) -> Iterator[str]:
             close = difflib.get_close_matches(keyword, keyword_dict, n=1)
             hint = f'; did you mean "{close[0]}"?' if close else ""
             yield f"$.screen.key_tags[{index}]: {keyword!r} is no DICOM keyword{hint}"
+
+
+def augment_problems(augment: Augment) -> Iterator[str]:
+    """What makes an augmentation unsafe, one line each; ranges are checked for values of code, too.
+
+    A field of cubic B-splines with coefficients within c has derivatives within 2 c / spacing
+    along each axis; if the three sum to less than 1 for every component, the Jacobian of x + u(x)
+    is positive everywhere (Gershgorin's theorem), hence c < spacing / 6.
+    """
+    yield from problems_in(_as_toml(augment), Augment, "$.augment")
+    limit = augment.elastic_spacing_mm / 6
+    if augment.elastic_mm >= limit:
+        yield (
+            f"$.augment.elastic_mm: {augment.elastic_mm:g} mm is not below {limit:g} mm, a sixth "
+            "of elastic_spacing_mm: the field could fold"
+        )
+
+
+def _as_toml(section: msgspec.Struct) -> Any:
+    """Settings as TOML would hold them: lists instead of tuples."""
+    return msgspec.json.decode(msgspec.json.encode(section))
 
 
 def _labels_of(base: Path, study: Study) -> LabelSchema:

@@ -6,7 +6,7 @@ the sentence shown in the reference; lengths are millimeters, unless a name says
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -358,6 +358,51 @@ class Pack(Section, frozen=True):
     ] = 10_000
 
 
+class Augment(Section, frozen=True):
+    """Chance changes of training items that keep anatomy true; 0 or empty: not done."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "crop": "cropping is not offered: it cuts findings off and moves what a box means; patches "
+        "are taken by the loader",
+        "scale": "scaling is not offered: lesion size is a finding, and millimeters would no "
+        "longer be millimeters",
+    }
+    """Settings that other tools have, and why they are not here."""
+
+    rotation_deg: Annotated[
+        float,
+        Meta(ge=0, le=10, description="largest angle about each of the axes L, P, S, degrees"),
+    ] = 10.0
+    flips: Annotated[
+        tuple[Literal["left-right", "anterior-posterior", "inferior-superior"], ...],
+        Meta(description="axes that are flipped with probability 1/2; left-right swaps partners"),
+    ] = ()
+    elastic_mm: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="largest displacement along an axis, mm; below a sixth of "
+            "elastic_spacing_mm, so that nothing folds",
+        ),
+    ] = 4.0
+    elastic_spacing_mm: Annotated[
+        float, Meta(ge=8, le=200, description="between the control points of the elastic field, mm")
+    ] = 40.0
+    contrast: Annotated[
+        float, Meta(ge=0, le=0.15, description="largest relative change of contrast")
+    ] = 0.15
+    contrast_pivot: Annotated[
+        float, Meta(ge=0, le=1, description="intensity, in [0, 1], that contrast leaves unchanged")
+    ] = 0.5
+    noise_sigma: Annotated[
+        float,
+        Meta(
+            ge=0, le=0.01, description="largest standard deviation of noise, intensities in [0, 1]"
+        ),
+    ] = 0.01
+
+
 class Privacy(Section, frozen=True):
     """What names may reach the cohort."""
 
@@ -432,6 +477,7 @@ class Study(Section, frozen=True):
     consensus: Consensus = Consensus()
     split: Split = Split()
     pack: Pack = Pack()
+    augment: Augment = Augment()
     privacy: Privacy = Privacy()
     report: Report = Report()
     run: Run = Run()
