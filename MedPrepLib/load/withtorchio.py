@@ -1,0 +1,82 @@
+"""Cases and patches as torchio Subjects: (C, I, J, K) and index-to-RAS affines (torchio < 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from MedPrepLib.geometry import LPS_TO_RAS
+from MedPrepLib.load.case import read_case
+from MedPrepLib.load.dataset import Item
+from MedPrepLib.load.index import Split, open_cohort
+from MedPrepLib.load.scaling import Scaling, Window, scaling_of
+from MedPrepLib.load.tensors import tensor
+
+
+@dataclass(frozen=True)
+class CaseReader:
+    """What a torchio image calls to read its voxels; a plain value, so that Subjects pickle."""
+
+    kind: Literal["image", "mask"]
+    modality: str
+    scaling: Scaling
+
+    def __call__(self, path: Path | str) -> tuple[Any, Any]:
+        """Tensor (1, i, j, k) and index-to-RAS affine; errors as load.read_case."""
+        case = read_case(path, everything=False)
+        array = case.mask
+        if self.kind == "image":
+            own = (case.statistics["mean"], case.statistics["std"])
+            array = self.scaling.applied(case.image, self.modality, own)
+        return _turned(array[np.newaxis]), LPS_TO_RAS @ case.geometry.affine
+
+
+def subjects(
+    cohort_dir: Path | str,
+    split: Split | None = "train",
+    fold: int | None = 0,
+    window: Window = None,
+) -> list[Any]:
+    """A torchio.Subject per case: ``image``, ``mask``, ``id``, ``patient``; read when needed.
+
+    For SubjectsDataset, Queue and GridSampler. torchio reads whole cases for every patch: where
+    patches are wanted, PatchDataset is many times faster. Arguments as for CohortDataset.
+    """
+    import torchio as tio
+
+    index = open_cohort(cohort_dir)
+    scaling = scaling_of(window, index)
+    return [
+        tio.Subject(
+            image=tio.ScalarImage(
+                index.folder / entry.name, reader=CaseReader("image", entry.modality, scaling)
+            ),
+            mask=tio.LabelMap(
+                index.folder / entry.name, reader=CaseReader("mask", entry.modality, scaling)
+            ),
+            id=entry.id,
+            patient=entry.patient,
+        )
+        for entry in index.select(split, fold)
+    ]
+
+
+def subject_of(item: Item) -> Any:
+    """An item of CohortDataset or PatchDataset as a torchio.Subject on the same place."""
+    import torchio as tio
+
+    affine = LPS_TO_RAS @ np.asarray(item["affine"])
+    rest = {name: value for name, value in item.items() if name not in ("image", "mask", "affine")}
+    return tio.Subject(
+        image=tio.ScalarImage(tensor=_turned(np.asarray(item["image"])), affine=affine),
+        mask=tio.LabelMap(tensor=_turned(np.asarray(item["mask"])), affine=affine),
+        **rest,
+    )
+
+
+def _turned(array: Any) -> Any:
+    """(C, k, j, i) as a tensor (C, i, j, k) that shares its memory."""
+    return tensor(np.transpose(array, (0, 3, 2, 1)))
