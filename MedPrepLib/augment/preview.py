@@ -33,7 +33,8 @@ def _painted(item: Item, k: int, schema: LabelSchema) -> npt.NDArray[np.uint8]:
         inside = item["mask"][0, k] == label.value
         color = np.array(label.color, np.float32)
         picture[inside] = (1 - OPACITY) * picture[inside] + OPACITY * color
-    return np.rint(picture).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.rint(picture).astype(np.uint8)
+    return pixels
 
 
 def _png(picture: npt.NDArray[np.uint8], aspect: float) -> bytes:
