@@ -170,7 +170,7 @@ def memmap(folder, cases):
 def hyperslabs(folder, codec, cases):
     import h5py
 
-    files = [h5py.File(path) for path in sorted((folder / codec).rglob("*.h5"))]
+    files = [h5py.File(path, "r", locking=False) for path in sorted((folder / codec).rglob("*.h5"))]
 
     def load(count):
         for case, start in places(count, cases):

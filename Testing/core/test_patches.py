@@ -308,6 +308,38 @@ def test_an_index_of_another_cohort_is_ignored_and_a_damaged_one_named(raw: Path
         _ = PatchDataset(tmp_path / "c", SIZE, "test", as_torch=False)[0]
 
 
+def test_flipped_bytes_of_an_index_are_noticed_or_change_nothing(raw: Path, tmp_path: Path):
+    shutil.copytree(raw, tmp_path / "c")
+    path = build_index(tmp_path / "c")
+    data = path.read_bytes()
+    before = PatchDataset(tmp_path / "c", SIZE, "test", as_torch=False)[0]
+    noticed = 0
+    for place in np.random.default_rng(0).integers(len(data), size=80).tolist():
+        changed = bytearray(data)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            dataset = PatchDataset(tmp_path / "c", SIZE, "test", as_torch=False)
+            assert same(dataset[0], before)
+        except CorruptCaseError:
+            noticed += 1
+    assert noticed > 8  # a fifth of the file is about this case
+
+
+def test_a_mask_that_is_edited_in_place_is_never_served_stale(raw: Path, tmp_path: Path):
+    import h5py
+
+    shutil.copytree(raw, tmp_path / "c")
+    build_index(tmp_path / "c")
+    dataset = PatchDataset(tmp_path / "c", (44, 45, 37), "test", as_torch=False)
+    assert dataset[0]["mask"][0, 11, 26, 34] == 7
+    with h5py.File(tmp_path / "c" / dataset.cases[0].name, "r+") as file:
+        file["mask"][11, 26, 34] = 4
+    assert dataset[0]["mask"][0, 11, 26, 34] == 4
+    anew = PatchDataset(tmp_path / "c", (44, 45, 37), "test", as_torch=False)
+    assert anew[0]["mask"][0, 11, 26, 34] == 4
+
+
 def test_an_index_made_by_a_stranger_cannot_lead_out_of_the_case_file(raw: Path):
     entry = open_cohort(raw).cases[0]
     table = read_table(raw / entry.name)
