@@ -10,8 +10,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from MedPrepLib.errors import CohortError, CorruptCaseError
-from MedPrepLib.filters import BLOSC, DEFLATE, SHUFFLE, checked_payload
+from MedPrepLib.errors import CohortError, CorruptCaseError, UnsupportedError
+from MedPrepLib.filters import (
+    BLOSC,
+    BLOSC_HEADER_BYTES,
+    CHECKSUM_BYTES,
+    DEFLATE,
+    SHUFFLE,
+    blosc,
+    checked_payload,
+    require_blosc,
+)
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.load.codecs import decode_brick
 from MedPrepLib.load.table import FOREGROUND, Bricks, CaseTable
@@ -96,14 +105,24 @@ class MappedCase:
             self._will_need(offsets[wanted], bricks.sizes[place][wanted])
         if not new.any():
             return
-        sizes = bricks.sizes[place][new].tolist()
-        for offset, size in zip(offsets[new].tolist(), sizes, strict=True):
+        rows = (offsets, bricks.sizes[place], bricks.filters[place])
+        for row in zip(*(column[new].tolist() for column in rows), strict=True):
             try:
-                with memoryview(self._map) as view, view[offset : offset + size] as stored:
-                    checked_payload(stored).release()
+                self._verify(bricks, *row)
             except CorruptCaseError as error:
                 raise self._corrupt(f"{name}: {error}") from None
         seen |= new
+
+    def _verify(self, bricks: Bricks, offset: int, size: int, filters: int) -> None:
+        """The checksum of a brick, and that it promises no more than a brick holds."""
+        with (
+            memoryview(self._map) as view,
+            view[offset : offset + size] as stored,
+            checked_payload(stored) as payload,
+        ):
+            if BLOSC in bricks.pipelines[filters]:
+                header, itemsize = bytes(payload[:BLOSC_HEADER_BYTES]), bricks.dtype.itemsize
+                require_blosc(header, len(payload), itemsize, bricks.brick_bytes)
 
     def _will_need(self, offsets: npt.NDArray[np.int64], sizes: npt.NDArray[np.uint32]) -> None:
         """MADV_WILLNEED on the pages of the bricks; neighbors in the file are asked for at once."""
@@ -152,13 +171,21 @@ class MappedCase:
                 if not offset:
                     continue
                 _, to, part = zip(*parts, strict=True)
-                used = bricks.pipelines[filters]
-                try:
-                    with view[offset : offset + size] as stored:
-                        decode_brick(stored, used, bricks.dtype, scratch, check=False)
-                except CorruptCaseError as error:
-                    raise self._corrupt(str(error)) from None
+                with view[offset : offset + size] as stored:
+                    self._unpack(stored, bricks.pipelines[filters], scratch)
                 out[to] = scratch[part]
+
+    def _unpack(self, stored: memoryview, used: tuple[int, ...], scratch: VoxelArray) -> None:
+        """One verified brick; LZ4 without the checks that :meth:`_verify` has made."""
+        try:
+            if BLOSC in used:
+                blosc().decompress(stored[:-CHECKSUM_BYTES], scratch)
+            else:
+                decode_brick(stored, used, scratch.dtype, scratch, check=False)
+        except UnsupportedError:  # a RuntimeError, too
+            raise
+        except (CorruptCaseError, RuntimeError) as error:  # the latter is what numcodecs raises
+            raise self._corrupt(f"a brick cannot be decoded: {error}") from None
 
     def _corrupt(self, why: str) -> CorruptCaseError:
         return CorruptCaseError(f"case {self.table.id}, file {self.path}: {why}")

@@ -167,15 +167,16 @@ class PatchDataset:
         table = case.table
         own = (table.mean, table.std)
         start = _reversed(place)
-        part = table.geometry.cropped(start, _reversed(self.patch_shape))
+        affine = np.array(table.geometry.affine)
+        affine[:3, 3] += affine[:3, :3] @ start
         item: Item = {
             "image": self._image(case, entry.modality, place, into.get("image")),
             "mask": self._voxels(case, "mask", place, 0, into.get("mask")),
             "id": entry.id,
             "patient": entry.patient,
             "position": np.array(start),
-            "spacing": np.array(part.spacing),
-            "affine": np.array(part.affine),
+            "spacing": np.array(table.geometry.spacing),
+            "affine": affine,
             "pad_value": self._scaling.of_value(table.pad_value, entry.modality, own),
         }
         if self.boxes:

@@ -132,7 +132,7 @@ def patches_of(folder, codec, cases, **settings):
 
 def bricks(dataset):
     """Our bricks into a reused batch of two, as a training loop without threads would."""
-    image = np.empty((2, 1, EDGE, EDGE, EDGE), np.int16)
+    image = np.empty((2, 1, EDGE, EDGE, EDGE), dataset.item(0)["image"].dtype)
     mask = np.empty(image.shape, np.uint8)
     epochs = itertools.count()
 
@@ -234,8 +234,10 @@ def torchio_queue(tio, folder):
 
 def monai_cache(monai, folder):
     """Decoded cases in memory, a random crop for each item."""
-    data = importlib.import_module("monai.data")
-    t = importlib.import_module("monai.transforms")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = importlib.import_module("monai.data")
+        t = importlib.import_module("monai.transforms")
     keys = ["image", "mask"]
     files = [{key: folder / f"{key}{n}.nii.gz" for key in keys} for n in range(4)]
     chain = t.Compose(
@@ -300,12 +302,25 @@ def warm_rows(table, folder, cases):
         whole.tables = dataset.tables
         for n in range(len(whole)):
             whole.item(n)
+    floats = {"window": (-600.0, 1500.0)}
     ours = "bricks raw"
     rows = [
         (ours, bricks(raw), 200, None),
         ("bricks raw, 2 threads reading ahead", threads(raw), 200, None),
         ("bricks lz4", bricks(packed), 200, None),
         ("bricks lz4, 2 threads reading ahead", threads(packed), 200, None),
+        (
+            "bricks raw, as float32 in [0, 1]",
+            bricks(patches_of(folder, "raw", cases, **floats)),
+            100,
+            None,
+        ),
+        (
+            "bricks lz4, as float32 in [0, 1]",
+            bricks(patches_of(folder, "lz4", cases, **floats)),
+            100,
+            None,
+        ),
         ("bricks gzip", bricks(patches_of(folder, "gzip", cases)), 20, None),
         ("np.memmap of .npy", memmap(folder, cases), 200, 1),
         ("h5py hyperslabs, raw", hyperslabs(folder, "raw", cases), 100, 1),
@@ -322,8 +337,10 @@ def warm_rows(table, folder, cases):
     if monai is not None:
         rows.append(("MONAI CacheDataset", monai_cache(monai, folder), 8, 40))
     medians = table.rows(ours, rows)
-    share = medians[ours] / medians["bricks lz4"]
-    print(f"lz4 reaches {share:.2f} of raw (target 0.6){'' if share >= 0.6 else '  missed'}")
+    for what in ("", ", 2 threads reading ahead", ", as float32 in [0, 1]"):
+        share = medians[f"bricks raw{what}"] / medians[f"bricks lz4{what}"]
+        missed = "" if share >= 0.6 else "  missed"
+        print(f"{f'lz4 beside raw{what}':<48}{share:21.2f}x{'>= 0.6x':>13}{missed}")
 
 
 def drop_caches(folder):
@@ -366,32 +383,32 @@ import torch
 from torch.utils.data import DataLoader
 from MedPrepLib.load import PatchDataset
 
-def anonymous(pids):
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/smaps_rollup") as lines:
-            total += sum(int(l.split()[1]) for l in lines if l.startswith("Private_Dirty"))
-    return total / 1e3
+class Nothing:
+    def __len__(self):
+        return 100
 
-def main(dataset):
+    def __getitem__(self, n):
+        return torch.zeros(1)
+
+def used_mb(dataset):
     batches = iter(DataLoader(dataset, 2, num_workers=2, multiprocessing_context="fork"))
-    return batches
-
-torch.set_num_threads(1)
-sizes = {}
-for edge in (8, 96):
-    data = PatchDataset(sys.argv[1], (edge,) * 3, None, samples_per_case=10)
-    batches = main(data)
     for _ in range(30):
         next(batches)
-    sizes[edge] = anonymous([os.getpid(), *(w.pid for w in batches._workers)])
-    del batches
-print(sizes[96] - sizes[8])
+    total = 0
+    for pid in (os.getpid(), *(worker.pid for worker in batches._workers)):
+        with open(f"/proc/{pid}/smaps_rollup") as lines:
+            total += sum(int(x.split()[1]) for x in lines if x.startswith(KINDS))
+    return total / 1e3
+
+KINDS = ("Pss_Anon", "Pss_Shmem")  # pages of the files themselves belong to the page cache
+torch.set_num_threads(1)
+before = used_mb(Nothing())
+print(used_mb(PatchDataset(sys.argv[1], (96, 96, 96), None, samples_per_case=10)) - before)
 """
 
 
 def memory_row(folder):
-    """What two workers and their parent hold beside what they hold for patches of no size."""
+    """What two workers and their parent hold beside what they hold for a dataset of nothing."""
     if peer("torch") is None or not Path("/proc/self/smaps_rollup").exists():
         return
     run = subprocess.run(
