@@ -1,10 +1,10 @@
 """How fast patches of a packed cohort are beside other ways to load them, as ratios with targets.
 
-Run from the repository root: ``python Testing/bench/bench_load.py [--cases 12] [--rounds 3]``. Wall
-clock of one process and one thread each, candidates take turns in one run, medians; files are in
-the page cache unless a row says cold. A tool that is not installed is named and left out; a slow
-one loads fewer patches. Patches are 96 x 96 x 96 voxels of an int16 image and its mask, in batches
-of two; a patch's time is what is printed.
+Run from the repository root: ``python Testing/bench/bench_load.py [--cases 12] [--rounds 3]``. CPU
+time of one process and one thread each, candidates take turns in one run, medians; files are in
+the page cache. Rows that say cold are wall clock, on files dropped from it. A tool that is not
+installed is named and left out; a slow one loads fewer patches. Patches are 96 x 96 x 96 voxels of
+an int16 image and its mask, in batches of two; a patch's time is what is printed.
 """
 
 from __future__ import annotations
@@ -269,9 +269,9 @@ class Table:
         for turn in range(self.rounds):
             for name, work, count, _ in candidates:
                 if count > 9 or turn < 2:
-                    start = time.perf_counter()
+                    start = time.process_time()
                     work(count)
-                    times[name].append((time.perf_counter() - start) / count * 1e3)
+                    times[name].append((time.process_time() - start) / count * 1e3)
         medians = {name: statistics.median(values) for name, values in times.items()}
         for name, _, _, target in candidates:
             self.line(name, medians[name], medians[ours], target)
@@ -433,6 +433,8 @@ def main():
             make_data(folder, given.cases)
         with contextlib.suppress(ImportError):
             importlib.import_module("torch").set_num_threads(1)
+        sitk = importlib.import_module("SimpleITK")
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
         table = Table(given.rounds)
         warm_rows(table, folder, given.cases)
         cold_rows(table, folder, given.cases)
