@@ -102,7 +102,8 @@ TOO_FEW_SLICES = _reject(
 SLICE_GAP = _reject(
     "SLICE_GAP",
     "Slice positions are not evenly spaced: at least one slice is missing.",
-    "Export the series again with every slice; MedPrep never stretches the spacing over a gap.",
+    "Export the series again with every slice, or lower the severity to use the longest even run; "
+    "the spacing is never stretched over a gap.",
 )
 SLICES_TRUNCATED = _review(
     "SLICES_TRUNCATED",
@@ -117,7 +118,18 @@ DUPLICATE_SLICE = _note(
 DUPLICATE_POSITION = _final(
     "DUPLICATE_POSITION",
     "Several different slices lie at one position: phases, echoes, b-values or a conflict.",
-    "Separate the series by acquisition before export, or exclude it.",
+    "Separate the series by acquisition before export; MedPrep divides it only where every volume "
+    "is complete.",
+)
+SUB_SERIES = _note(
+    "SUB_SERIES",
+    "A series holds several volumes (orientations, b-values, echoes, times); this is one of them.",
+    "Nothing to do; exclude the volumes that are not wanted.",
+)
+TOO_MANY_VOLUMES = _final(
+    "TOO_MANY_VOLUMES",
+    "A series holds more volumes than may become cases: a long time series, or many directions.",
+    "Raise screen.max_sub_series to have a case per volume, or export the wanted volume alone.",
 )
 DUPLICATE_UID_CONFLICT = _final(
     "DUPLICATE_UID_CONFLICT",
@@ -127,7 +139,8 @@ DUPLICATE_UID_CONFLICT = _final(
 MIXED_ORIENTATION = _final(
     "MIXED_ORIENTATION",
     "Slices of one series have different orientations.",
-    "Split the series by orientation before export.",
+    "Split the series by orientation before export; MedPrep does where every set has at least "
+    "screen.min_slices slices.",
 )
 MIXED_SIZE = _final(
     "MIXED_SIZE",
@@ -228,9 +241,18 @@ SOURCE_EMPTY = _review(
 AMBIGUOUS_IMAGE = _reject(
     "AMBIGUOUS_IMAGE",
     "A case folder or table row holds several image volumes and none is named.",
-    "Name the image file, or keep one series per case.",
+    "Name the volume (column part of a table, part of a folder source) or the image file.",
 )
-
+PART_UNKNOWN = _final(
+    "PART_UNKNOWN",
+    "A case names a volume (its part) that is not there, or that several are called.",
+    "Correct the column part of the table, or part of the source; the message lists what is there.",
+)
+READING_SHARED = _note(
+    "READING_SHARED",
+    "An annotation of a series of several volumes does not say on which it was drawn.",
+    "Nothing to do where the volumes show the same anatomy; else keep it with the volume it is of.",
+)
 ANNOTATION_ORPHANED = _review(
     "ANNOTATION_ORPHANED",
     "Segmentation objects of a source belong to none of its images.",

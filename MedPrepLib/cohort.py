@@ -73,11 +73,13 @@ class ImageSource(msgspec.Struct, frozen=True):
 
     ``kind`` "dicom": the files of one volume, in slice order along the normal. "file": one
     NIfTI, NRRD, MetaImage... file. ``geometry`` is what the headers say, None if they are broken.
+    ``part`` names the volume where a series holds several ("b800", "echo2", "axial").
     """
 
     kind: Literal["dicom", "file"]
     paths: tuple[str, ...]
     geometry: Geometry | None = None
+    part: str = ""
 
 
 class MaskPart(msgspec.Struct, frozen=True):

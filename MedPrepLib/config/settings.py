@@ -82,14 +82,17 @@ class FolderSource(SourceSection, frozen=True, tag="folders"):
             "station, patient"
         ),
     ] = ""
+    part: Annotated[
+        str, Meta(description='the volume meant where series hold several: "b800", "echo1"')
+    ] = ""
 
 
 class TableSource(SourceSection, frozen=True, tag="table"):
     """A CSV or TSV with one row per case.
 
     Columns: case, patient, image, annotations (``name=path;name=path``); optional: center,
-    modality, sex, age, manufacturer, model, study. ``columns`` renames them. Paths are relative
-    to the table.
+    modality, sex, age, manufacturer, model, study, part (the volume meant where a series holds
+    several: b800, echo1). ``columns`` renames them. Paths are relative to the table.
     """
 
     columns: Annotated[
@@ -186,6 +189,16 @@ class Screen(Section, frozen=True):
             le=10,
         ),
     ] = 0.5
+    max_sub_series: Annotated[
+        int,
+        limit(
+            "volumes of one series that become cases; more: rejected",
+            "TOO_MANY_VOLUMES",
+            unit="volumes",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 16
     severity: Annotated[dict[str, Word], Meta(description="finding code = severity or off")] = {}
 
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import msgspec
 
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Screen
 from MedPrepLib.dicom.duplicates import without_duplicates
+from MedPrepLib.dicom.evenrun import even_part
 from MedPrepLib.dicom.headers import SliceHeader
-from MedPrepLib.dicom.mixed import mixed_findings
+from MedPrepLib.dicom.mixed import mixed_findings, orientation_sets
 from MedPrepLib.dicom.multiframe import frames_of, is_multiframe
 from MedPrepLib.dicom.slicecheck import slice_findings
-from MedPrepLib.dicom.stack import Stack, stack_findings, stack_geometry, stack_of
+from MedPrepLib.dicom.stack import Stack, stack_geometry, stack_of, tilt_findings
+from MedPrepLib.dicom.subseries import Part, divide, summary
 from MedPrepLib.errors import GeometryError, ReadError, UnsupportedError
 from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.geometry import Geometry
@@ -32,10 +35,11 @@ BURNING_WORDS = ("SCREEN", "CAPTURE", "DOSE")
 
 
 class Arranged(msgspec.Struct, frozen=True):
-    """A series in slice order along the normal; ``geometry`` is None unless it is a volume.
+    """A volume of a series in slice order along the normal; ``geometry`` is None if it is none.
 
     ``announced`` is the number of images the headers speak of, None when they do not say.
-    ``left_aside`` are files of the series that are no slice of it (localizers, copies).
+    ``left_aside`` are files of the series that are no slice of it (localizers, copies, slices
+    beyond a gap). ``part`` is what this volume is called where the series holds several.
     """
 
     headers: tuple[SliceHeader, ...]
@@ -43,6 +47,19 @@ class Arranged(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     announced: int | None = None
     left_aside: tuple[SliceHeader, ...] = ()
+    part: str = ""
+
+
+class _Slices(NamedTuple):
+    """Single slices with a place in space, what was left aside, and what was found so far.
+
+    ``usable``: False when no volume can be made of them.
+    """
+
+    slices: tuple[SliceHeader, ...]
+    scouts: tuple[SliceHeader, ...]
+    findings: tuple[Finding, ...]
+    usable: bool
 
 
 def arrange(headers: Sequence[SliceHeader], item: str, settings: Screen) -> Arranged:
@@ -50,60 +67,127 @@ def arrange(headers: Sequence[SliceHeader], item: str, settings: Screen) -> Arra
 
     A frame of an enhanced multi-frame object counts as a slice: its header has the path of all of
     them and a ``frame`` of its own. A series of localizers only has neither a geometry nor a
-    rejecting finding. Pixels are read only to compare slices at one position. Bad data never
-    raises.
+    rejecting finding. There is a geometry wherever a volume can be made, also where findings
+    reject it: beyond a gap, slices are left aside. Pixels are read only to compare slices at one
+    position. Bad data never raises.
     """
+    found = _slices_of(headers, item)
+    if not found.usable:
+        return Arranged(found.slices, None, found.findings, left_aside=found.scouts)
+    return _arrange_stack(found, item, settings)
+
+
+def arrange_volumes(
+    headers: Sequence[SliceHeader], item: str, settings: Screen
+) -> tuple[Arranged, ...]:
+    """Every volume of a series, at least one: where slices collide, it is divided (see divide).
+
+    More than ``settings.max_sub_series`` volumes are one that is rejected. Whether slices are
+    missing is judged for the series as a whole, for numbers go through all of its volumes.
+    """
+    found = _slices_of(headers, item)
+    if not found.usable:
+        return (Arranged(found.slices, None, found.findings, left_aside=found.scouts),)
+    parts = divide(found.slices, settings.min_slices)
+    if len(parts) == 1:
+        return (_arrange_stack(found, item, settings),)
+    if len(parts) > settings.max_sub_series:
+        message = (
+            f"{len(found.slices)} slices form {len(parts)} volumes by {parts[0].by}, more than the "
+            f"limit of {settings.max_sub_series} (screen.max_sub_series)"
+        )
+        findings = (*found.findings, catalog.TOO_MANY_VOLUMES.at(item, message))
+        return (Arranged(found.slices, None, findings, left_aside=found.scouts),)
+    announced = _announced(found.slices)
+    complete = announced is None or not _truncated(found.slices, announced, item)
+    return tuple(
+        _arrange_part(found, part, parts, None if complete else announced, item, settings)
+        for part in parts
+    )
+
+
+def _arrange_part(
+    series: _Slices,
+    part: Part,
+    parts: Sequence[Part],
+    announced: int | None,
+    item: str,
+    settings: Screen,
+) -> Arranged:
+    """One volume of a divided series; ``announced`` is None unless the series is truncated."""
+    findings = [*series.findings, catalog.SUB_SERIES.at(item, summary(part, parts))]
+    if announced is not None:
+        findings += _truncated(series.slices, announced, item)
+    own = series._replace(slices=part.headers, findings=tuple(findings))
+    arranged = _arrange_stack(own, item, settings, whole=False)
+    return msgspec.structs.replace(arranged, part=part.suffix)
+
+
+def _slices_of(headers: Sequence[SliceHeader], item: str) -> _Slices:
+    """What there is to arrange, and everything that makes a volume impossible slice by slice."""
     scouts = tuple(h for h in headers if "LOCALIZER" in h.image_type)
     slices = tuple(h for h in headers if "LOCALIZER" not in h.image_type)
     findings = _localizer_findings(len(scouts), len(headers), item)
     if not slices:
-        return Arranged(tuple(headers), None, tuple(findings))
+        return _Slices(tuple(headers), (), tuple(findings), usable=False)
     findings += _derived_findings(slices, item)
     findings += _burned_in_findings(slices, item)
-    slices, found = _single_frames(slices, item)
-    findings += found
-    if rejects(findings):
-        return Arranged(slices, None, tuple(findings), left_aside=scouts)
-    findings += slice_findings(slices, item)
-    if rejects(findings):
-        return Arranged(slices, None, tuple(findings), left_aside=scouts)
-    try:
-        stack = stack_of(slices)
-    except GeometryError as error:
-        findings.append(catalog.AFFINE_INVALID.at(item, str(error)))
-        return Arranged(slices, None, tuple(findings), left_aside=scouts)
-    return _arrange_stack(stack, scouts, findings, item, settings)
+    slices, problems = _single_frames(slices, item)
+    problems = problems or slice_findings(slices, item)
+    if not problems:
+        try:
+            for members in orientation_sets(slices):
+                stack_of(members)
+        except GeometryError as error:
+            problems = [catalog.AFFINE_INVALID.at(item, str(error))]
+    return _Slices(slices, scouts, (*findings, *problems), usable=not problems)
 
 
-def _arrange_stack(
-    stack: Stack,
-    scouts: tuple[SliceHeader, ...],
-    findings: list[Finding],
-    item: str,
-    settings: Screen,
-) -> Arranged:
-    """The same, once every slice is known to be a gray image with a place in space."""
-    findings += mixed_findings(stack, item)
-    if rejects(findings):
-        return Arranged(stack.headers, None, tuple(findings), left_aside=scouts)
-    kept, dropped, found = without_duplicates(stack, item)
-    findings += found
+def _arrange_stack(found: _Slices, item: str, settings: Screen, *, whole: bool = True) -> Arranged:
+    """Slices known to be gray images with a place in space, as one volume.
+
+    ``whole``: they are all there is of the series, so that their numbers tell of missing ones.
+    """
+    stack = stack_of(found.slices)
+    findings = [*found.findings]
+    mixed = mixed_findings(stack, item)
+    if mixed:
+        return Arranged(stack.headers, None, (*findings, *mixed), left_aside=found.scouts)
+    kept, dropped, copies = without_duplicates(stack, item)
+    findings += copies
     stack = stack_of(kept)
-    announced = _announced(kept)
-    findings += _count_findings(kept, announced, item, settings)
-    if len(kept) > 1 and not rejects(found):
-        findings += stack_findings(stack, item, settings)
-    geometry: Geometry | None = None
-    problems: list[Finding] = []
-    if not rejects(findings):
-        geometry, problems = _geometry(stack, item, settings)
+    announced = _announced(kept) if whole else None
+    findings += _few_findings(len(kept), item, settings)
+    if announced is not None:
+        findings += _truncated(kept, announced, item)
+    used, geometry = stack, None
+    if not rejects(copies):
+        used, geometry, problems = _volume(stack, item, settings)
+        findings += problems
+    lost = [h for h in kept if h not in frozenset(used.headers)] if used is not stack else []
     return Arranged(
-        headers=stack.headers,
+        headers=used.headers,
         geometry=geometry,
-        findings=(*findings, *problems),
+        findings=tuple(findings),
         announced=announced,
-        left_aside=(*scouts, *dropped),
+        left_aside=(*found.scouts, *dropped, *lost),
     )
+
+
+def _volume(
+    stack: Stack, item: str, settings: Screen
+) -> tuple[Stack, Geometry | None, list[Finding]]:
+    """The slices that are used, their grid if they have one, and what is wrong with the stack."""
+    if len(stack.headers) < 2:
+        return stack, None, []
+    used, findings = even_part(stack, item, settings)
+    tilt = tilt_findings(stack, item, settings)
+    if tilt or len(used.headers) < 2:
+        return stack, None, [*findings, *tilt]
+    if used is not stack:
+        findings += _few_findings(len(used.headers), item, settings)
+    geometry, problems = _geometry(used, item, settings)
+    return used, geometry, [*findings, *problems]
 
 
 def _single_frames(
@@ -189,19 +273,19 @@ def _announced(headers: Sequence[SliceHeader]) -> int | None:
     return max(numbers) - min(numbers) + 1
 
 
-def _count_findings(
-    headers: Sequence[SliceHeader], announced: int | None, item: str, settings: Screen
-) -> list[Finding]:
-    findings = []
-    count = len(headers)
-    if count < settings.min_slices:
-        slices = "1 slice" if count == 1 else f"{count} slices"
-        message = f"{slices}, at least {settings.min_slices} are needed"
-        findings.append(catalog.TOO_FEW_SLICES.at(item, message))
-    if announced is not None and announced > count and not _is_regular_subset(headers):
-        message = f"{count} slices found, the headers speak of {announced}"
-        findings.append(catalog.SLICES_TRUNCATED.at(item, message))
-    return findings
+def _few_findings(count: int, item: str, settings: Screen) -> list[Finding]:
+    if count >= settings.min_slices:
+        return []
+    slices = "1 slice" if count == 1 else f"{count} slices"
+    message = f"{slices}, at least {settings.min_slices} are needed"
+    return [catalog.TOO_FEW_SLICES.at(item, message)]
+
+
+def _truncated(headers: Sequence[SliceHeader], announced: int, item: str) -> list[Finding]:
+    if announced <= len(headers) or _is_regular_subset(headers):
+        return []
+    message = f"{len(headers)} slices found, the headers speak of {announced}"
+    return [catalog.SLICES_TRUNCATED.at(item, message)]
 
 
 def _is_regular_subset(headers: Sequence[SliceHeader]) -> bool:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from hashlib import sha256
 
 import numpy as np
 
 from MedPrepLib import catalog
+from MedPrepLib.dicom.attributes import ATTRIBUTES, INSTANCE_NUMBER, sorted_values
 from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.dicom.stack import SAME_POSITION_MM, Stack
 from MedPrepLib.dicom.stored import stored_bytes
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
-
-_DISTINGUISHING: tuple[tuple[str, Callable[[SliceHeader], object]], ...] = (
-    ("b-value", lambda h: h.b_value),
-    ("TemporalPositionIdentifier (0020,0100)", lambda h: h.temporal_position),
-    ("EchoTime (0018,0081)", lambda h: h.echo_time_ms),
-    ("EchoNumbers (0018,0086)", lambda h: h.echo_number),
-    ("TriggerTime (0018,1060)", lambda h: h.trigger_time_ms),
-    ("AcquisitionNumber (0020,0012)", lambda h: h.acquisition_number),
-    ("ImageType (0008,0008)", lambda h: h.image_type),
-    ("InstanceNumber (0020,0013)", lambda h: h.instance_number),
-)
 
 
 def without_duplicates(
@@ -32,26 +24,29 @@ def without_duplicates(
 
     Copies have the same position, the same scale and the same stored pixels; the first is kept.
     Files with one SOPInstanceUID but other content, and different slices at one position, are
-    findings that reject. Pixels are read for such slices only.
+    findings that reject. Pixels are read for such slices only, each once.
     """
     kept: list[SliceHeader] = []
     dropped: list[SliceHeader] = []
     crowds: list[list[SliceHeader]] = []
-    for group in _by_position(stack):
-        distinct: list[SliceHeader] = []
+    for group in by_position(stack):
+        firsts: dict[Hashable, SliceHeader] = {}
         for header in group:
-            is_copy = any(_same_content(header, other) for other in distinct)
-            (dropped if is_copy else distinct).append(header)
+            content = content_of(header) if len(group) > 1 else None
+            if firsts.setdefault(content, header) is not header:
+                dropped.append(header)
+        distinct = list(firsts.values())
         kept += distinct
         if len(distinct) > 1:
             crowds.append(distinct)
     findings = [*_copy_findings(dropped, item), *_conflict_findings(kept, item)]
     if crowds and not any(f.code == catalog.DUPLICATE_UID_CONFLICT.code for f in findings):
-        findings.append(_crowd_finding(crowds, stack, len(kept), item))
+        findings.append(_crowd_finding(crowds, stack, kept, item))
     return tuple(kept), tuple(dropped), findings
 
 
-def _by_position(stack: Stack) -> list[list[SliceHeader]]:
+def by_position(stack: Stack) -> list[list[SliceHeader]]:
+    """The slices of a stack, those at one position together."""
     groups: list[list[SliceHeader]] = []
     last = -np.inf
     for header, height in zip(stack.headers, stack.heights_mm, strict=True):
@@ -62,16 +57,17 @@ def _by_position(stack: Stack) -> list[list[SliceHeader]]:
     return groups
 
 
-def _same_content(one: SliceHeader, other: SliceHeader) -> bool:
-    scale = (one.slope, one.intercept, one.position, one.transfer_syntax, one.pixel_length)
-    if scale != (
-        other.slope, other.intercept, other.position, other.transfer_syntax, other.pixel_length,
-    ):  # fmt: skip
-        return False
+def content_of(header: SliceHeader) -> Hashable:
+    """What copies of a slice have in common: position, scale and a hash of the stored pixels.
+
+    What cannot be read is no copy of anything.
+    """
     try:
-        return stored_bytes(one) == stored_bytes(other)
+        pixels = sha256(stored_bytes(header)).digest()
     except ReadError:
-        return False  # what cannot be read is no copy of anything
+        return (header.path, header.frame)
+    scale = (header.slope, header.intercept, header.transfer_syntax, header.pixel_length)
+    return (header.position, *scale, pixels)
 
 
 def _copy_findings(dropped: Sequence[SliceHeader], item: str) -> list[Finding]:
@@ -106,12 +102,15 @@ def _conflict_findings(kept: Sequence[SliceHeader], item: str) -> list[Finding]:
 
 
 def _crowd_finding(
-    crowds: Sequence[Sequence[SliceHeader]], stack: Stack, kept: int, item: str
+    crowds: Sequence[Sequence[SliceHeader]],
+    stack: Stack,
+    kept: Sequence[SliceHeader],
+    item: str,
 ) -> Finding:
     """Different slices at one position, and the attribute that would tell them apart."""
     spread = float(stack.heights_mm[-1] - stack.heights_mm[0])
     if spread <= SAME_POSITION_MM:
-        where = f"all {kept} slices lie at one position"
+        where = f"all {len(kept)} slices lie at one position"
     else:
         most = max(len(c) for c in crowds)
         first = stack.headers.index(crowds[0][0])
@@ -120,15 +119,19 @@ def _crowd_finding(
             f"{len(crowds)} positions hold up to {most} different slices each, the first at "
             f"{height:.2f} mm"
         )
-    return catalog.DUPLICATE_POSITION.at(item, f"{where}; {_what_differs(crowds)}")
+    return catalog.DUPLICATE_POSITION.at(item, f"{where}; {_what_differs(crowds, kept)}")
 
 
-def _what_differs(crowds: Sequence[Sequence[SliceHeader]]) -> str:
-    for name, value_of in _DISTINGUISHING:
-        values = [[value_of(h) for h in crowd] for crowd in crowds]
+def _what_differs(crowds: Sequence[Sequence[SliceHeader]], kept: Sequence[SliceHeader]) -> str:
+    """The attribute that would tell the slices apart, its values and the sets they make."""
+    for attribute in (*ATTRIBUTES, INSTANCE_NUMBER):
+        values = [[attribute.value_of(h) for h in crowd] for crowd in crowds]
         if all(None not in v and len(set(v)) == len(v) for v in values):
-            count = len({value for row in values for value in row})
-            numbers = sorted({v for row in values for v in row if isinstance(v, (int, float))})
-            listed = f" ({', '.join(f'{v:g}' for v in numbers)})" if 0 < len(numbers) <= 8 else ""
-            return f"they differ in {name}, {count} values{listed}"
+            counts = Counter(map(attribute.value_of, kept))
+            ordered = sorted_values(counts)
+            numbers = [f"{v:g}" for v in ordered if isinstance(v, (int, float))]
+            listed = f" ({', '.join(numbers)})" if 0 < len(numbers) <= 8 else ""
+            sizes = " + ".join(str(counts[v]) for v in ordered[:8])
+            sets = f" in sets of {sizes} slices" if len(counts) <= 8 else ""
+            return f"they differ in {attribute.name}, {len(counts)} values{listed}{sets}"
     return "no attribute tells them apart"

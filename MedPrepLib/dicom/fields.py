@@ -129,6 +129,14 @@ def double(raw: bytes, context: Context) -> float:
     return value
 
 
+def doubles(raw: bytes, context: Context) -> tuple[float, float, float]:
+    """Three binary numbers of 64 bits (FD)."""
+    if len(raw) != 24:
+        raise ValueError(f"{len(raw)} bytes are no direction")
+    x, y, z = (double(raw[start : start + 8], context) for start in (0, 8, 16))
+    return x, y, z
+
+
 def ge_b_value(raw: bytes, context: Context) -> float:
     """GE's b-value: the first integer, to which some versions add 1e9."""
     return number(raw, context) % 100_000
@@ -161,6 +169,8 @@ FIELDS: tuple[Field, ...] = (
     Field("gantry_tilt_deg", "GantryDetectorTilt", 0x00181120, number),
     Field("kernel", "ConvolutionKernel", 0x00181210, joined),
     Field("b_value", "DiffusionBValue", 0x00189087, double),
+    Field("gradient", "DiffusionGradientOrientation", 0x00189089, doubles),
+    Field("complex_component", "ComplexImageComponent", 0x00089208, code),
     Field("study_uid", "StudyInstanceUID", 0x0020000D, code),
     Field("series_uid", "SeriesInstanceUID", 0x0020000E, code),
     Field("acquisition_number", "AcquisitionNumber", 0x00200012, integer),
@@ -196,10 +206,13 @@ PRIVATE_B_VALUES: dict[str, Field] = {
 }
 """Where vendors keep the b-value when (0018,9087) is absent, by the start of Manufacturer."""
 
+SIEMENS_GRADIENT = Field("gradient", "", 0x0019100E, doubles)
+"""Where Siemens keeps the direction when (0018,9089) is absent."""
+
 BY_TAG: dict[int, Field] = {field.tag: field for field in FIELDS}
 TAG_OF: dict[str, int] = {field.keyword: field.tag for field in FIELDS}
 WANTED: frozenset[int] = frozenset(
-    [*BY_TAG, *(f.tag for f in PRIVATE_B_VALUES.values()), CHARACTER_SET]
+    [*BY_TAG, *(f.tag for f in PRIVATE_B_VALUES.values()), SIEMENS_GRADIENT.tag, CHARACTER_SET]
 )
 
 
@@ -226,19 +239,23 @@ def decode(elements: Mapping[int, bytes], order: Order) -> tuple[dict[str, Value
         except ValueError:
             if field.vital and raw.strip(b"\0 "):
                 unreadable.append(field.keyword)
+    vendor = str(values.get("manufacturer", "")).upper()
     if "b_value" not in values:
-        values |= _private_b_value(elements, str(values.get("manufacturer", "")), context)
+        values |= _private(elements, vendor, PRIVATE_B_VALUES, context)
+    if "gradient" not in values:
+        values |= _private(elements, vendor, {"SIEMENS": SIEMENS_GRADIENT}, context)
     return values, tuple(unreadable)
 
 
-def _private_b_value(
-    elements: Mapping[int, bytes], manufacturer: str, context: Context
-) -> dict[str, float]:
-    for vendor, field in PRIVATE_B_VALUES.items():
+def _private(
+    elements: Mapping[int, bytes], manufacturer: str, fields: Mapping[str, Field], context: Context
+) -> dict[str, Value]:
+    """What a vendor keeps in an element of its own; ``fields`` by the start of Manufacturer."""
+    for vendor, field in fields.items():
         raw = elements.get(field.tag)
-        if raw and manufacturer.upper().startswith(vendor):
+        if raw and manufacturer.startswith(vendor):
             try:
-                return {"b_value": field.convert(raw, context)}
+                return {field.name: field.convert(raw, context)}
             except ValueError:
                 return {}
     return {}

@@ -72,7 +72,8 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     multi-frame file both are its own). ``frame`` counts from 0 inside a multi-frame file.
     ``unreadable`` names vital attributes whose values make no sense, and
     ``present`` those of the asked key attributes that have a value. ``referenced_series`` are
-    the SeriesInstanceUIDs an RTSTRUCT or SEG was drawn on.
+    the SeriesInstanceUIDs an RTSTRUCT or SEG was drawn on. ``gradient`` is the direction of the
+    diffusion gradient; ``stack_id`` and ``dimension_index`` are known of multi-frame objects only.
     """
 
     path: str
@@ -129,6 +130,10 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     echo_time_ms: float | None = None
     echo_number: int | None = None
     b_value: float | None = None
+    gradient: Triple | None = None
+    complex_component: str = ""
+    stack_id: str = ""
+    dimension_index: tuple[int, ...] = ()
     repetition_time_ms: float | None = None
     field_strength_t: float | None = None
     slice_thickness_mm: float | None = None

@@ -44,7 +44,7 @@ def mixed_findings(stack: Stack, item: str) -> list[Finding]:
 
 
 def _orientation_findings(headers: Sequence[SliceHeader], item: str) -> list[Finding]:
-    sets = _orientation_sets(headers)
+    sets = orientation_sets(headers)
     if len(sets) == 1:
         return []
     angle = max(_angle_deg(sets[0][0], other[0]) for other in sets[1:])
@@ -62,18 +62,26 @@ def _orientation_findings(headers: Sequence[SliceHeader], item: str) -> list[Fin
     return [catalog.MIXED_ORIENTATION.at(item, f"{what} against the others")]
 
 
-def _orientation_sets(headers: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
-    """Slices by orientation, the largest set first."""
+def orientation_sets(headers: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
+    """Slices by orientation, the largest set first; each needs ImageOrientationPatient."""
     sets: list[list[SliceHeader]] = []
+    known: dict[tuple[float, ...], list[SliceHeader]] = {}
     for header in headers:
-        mine = np.array(header.orientation)
-        for members in sets:
-            if np.abs(mine - np.array(members[0].orientation)).max() <= ORIENTATION_TOLERANCE:
-                members.append(header)
-                break
-        else:
-            sets.append([header])
+        mine = header.orientation or ()
+        if mine not in known:
+            known[mine] = _set_of(mine, sets)
+        known[mine].append(header)
     return sorted(sets, key=len, reverse=True)
+
+
+def _set_of(orientation: tuple[float, ...], sets: list[list[SliceHeader]]) -> list[SliceHeader]:
+    """The set this orientation belongs to; a new one, appended to ``sets``, when there is none."""
+    mine = np.array(orientation)
+    for members in sets:
+        if np.abs(mine - np.array(members[0].orientation)).max() <= ORIENTATION_TOLERANCE:
+            return members
+    sets.append([])
+    return sets[-1]
 
 
 def _angle_deg(one: SliceHeader, other: SliceHeader) -> float:

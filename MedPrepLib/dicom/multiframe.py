@@ -6,6 +6,7 @@ shared by all frames. Frames are then read like single files, each from its own 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,35 @@ _GROUPS: tuple[tuple[str, str, str, str], ...] = (
     ("b_value", "MRDiffusionSequence", "DiffusionBValue", "float"),
     ("echo_time_ms", "MREchoSequence", "EffectiveEchoTime", "float"),
     ("temporal_position", "FrameContentSequence", "TemporalPositionIndex", "int"),
+    ("stack_id", "FrameContentSequence", "StackID", "text"),
+    ("dimension_index", "FrameContentSequence", "DimensionIndexValues", "ints"),
+    ("acquisition_number", "FrameContentSequence", "FrameAcquisitionNumber", "int"),
+    ("complex_component", "MRImageFrameTypeSequence", "ComplexImageComponent", "text"),
+    ("image_type", "MRImageFrameTypeSequence", "FrameType", "texts"),
+    ("image_type", "CTImageFrameTypeSequence", "FrameType", "texts"),
+    (
+        "trigger_time_ms",
+        "CardiacSynchronizationSequence",
+        "NominalCardiacTriggerDelayTime",
+        "float",
+    ),
+    (
+        "gradient",
+        "MRDiffusionSequence/DiffusionGradientDirectionSequence",
+        "DiffusionGradientOrientation",
+        "floats",
+    ),
 )
-"""SliceHeader field, functional group, attribute in it, and how it is converted."""
+"""SliceHeader field, functional group (/ sequence in it), attribute, and how it is converted."""
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "int": int,
+    "float": float,
+    "text": str,
+    "ints": lambda value: tuple(int(v) for v in _many(value)),
+    "floats": lambda value: tuple(float(v) for v in value),
+    "texts": lambda value: tuple(str(v) for v in _many(value)),
+}
 
 
 def is_multiframe(header: SliceHeader) -> bool:
@@ -117,7 +145,9 @@ def _frame(header: SliceHeader, number: int, groups: list[Dataset | None]) -> Sl
 def _value(groups: list[Dataset | None], sequence: str, keyword: str) -> Any:
     """The attribute of the frame's own group, else of the shared one; None when in neither."""
     for group in groups:
-        item = _first(group, sequence) if group is not None else None
+        item = group
+        for name in sequence.split("/"):
+            item = _first(item, name) if item is not None else None
         value = item.get(keyword) if item is not None else None
         if value is not None and value != "":
             return value
@@ -126,11 +156,14 @@ def _value(groups: list[Dataset | None], sequence: str, keyword: str) -> Any:
 
 def _converted(value: Any, kind: str, keyword: str) -> Any:
     try:
-        if kind == "floats":
-            return tuple(float(v) for v in value)
-        return float(value) if kind == "float" else int(value)
+        return _CONVERT[kind](value)
     except (TypeError, ValueError):
         raise ReadError(f"no number in {keyword}") from None
+
+
+def _many(value: Any) -> list[Any]:
+    """The values of an attribute that pydicom gives alone when there is only one."""
+    return [value] if isinstance(value, (str, int)) else list(value)
 
 
 def _first(dataset: Dataset, sequence: str) -> Dataset | None:

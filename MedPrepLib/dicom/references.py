@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -45,6 +46,68 @@ def _uids(dataset: Dataset) -> tuple[str, ...]:
             series.extend(study.get(_SERIES, _Empty).value or ())
     uids = (item.get(_SERIES_UID) for item in series)
     return tuple(dict.fromkeys(str(uid.value) for uid in uids if uid is not None))
+
+
+Instances = frozenset[tuple[str, int]]
+"""(SOPInstanceUID, frame number from 1; 0 where the whole object is meant)."""
+
+
+def referenced_instances(path: str) -> Instances:
+    """The images that the contours or frames of an RTSTRUCT or SEG were drawn on.
+
+    RTSTRUCT: ContourImageSequence (3006,0016) of the contours, where there is none that of the
+    series, which often lists all of its images. SEG: SourceImageSequence (0008,2112) of the
+    frames, else ReferencedInstanceSequence (0008,114A). Empty when the object does not say, or
+    cannot be read. It reads the whole header: ask only where a series holds several volumes.
+    """
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    with quiet_pydicom():
+        try:
+            dataset = dcmread(path, stop_before_pixels=True, force=True)
+            for groups in _REFERENCES:
+                found = frozenset(_instances(dataset, groups))
+                if found:
+                    return found
+        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, TypeError,
+                AttributeError, NotImplementedError, RecursionError):  # fmt: skip
+            pass
+    return frozenset()
+
+
+_REFERENCES: tuple[tuple[tuple[str, ...], ...], ...] = (
+    (
+        ("ROIContourSequence", "ContourSequence", "ContourImageSequence"),
+        ("SharedFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence"),
+        ("PerFrameFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence"),
+    ),
+    (
+        (
+            "ReferencedFrameOfReferenceSequence",
+            "RTReferencedStudySequence",
+            "RTReferencedSeriesSequence",
+            "ContourImageSequence",
+        ),
+        ("ReferencedSeriesSequence", "ReferencedInstanceSequence"),
+    ),
+)
+"""Sequences in sequences that end in references to images, the more exact ones first."""
+
+
+def _instances(dataset: Dataset, groups: Sequence[Sequence[str]]) -> Iterator[tuple[str, int]]:
+    for names in groups:
+        level = [dataset]
+        for name in names:
+            level = [item for parent in level for item in parent.get(name) or ()]
+        for item in level:
+            uid = str(item.get("ReferencedSOPInstanceUID", ""))
+            frames = item.get("ReferencedFrameNumber")
+            if uid and frames is None:
+                yield uid, 0
+            elif uid:
+                for frame in [frames] if isinstance(frames, (int, str)) else frames:
+                    yield uid, int(frame)
 
 
 class _Empty:

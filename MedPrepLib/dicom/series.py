@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from MedPrepLib import catalog
-from MedPrepLib.dicom.arrange import Arranged, arrange
+from MedPrepLib.dicom.arrange import Arranged, arrange, arrange_volumes
 from MedPrepLib.dicom.facts import scan_facts
 from MedPrepLib.dicom.headers import LABEL_MAP, RTSTRUCT, SEGMENTATION, SliceHeader
 from MedPrepLib.findings import Finding, Severity
@@ -20,6 +20,7 @@ __all__ = [
     "Kind",
     "SeriesGroup",
     "arrange",
+    "arrange_volumes",
     "describe_objects",
     "group_series",
     "is_capture",

@@ -75,51 +75,13 @@ def stack_geometry(stack: Stack) -> Geometry:
     )
 
 
-def stack_findings(stack: Stack, item: str, settings: Screen) -> list[Finding]:
-    """Gaps, uneven spacing and tilt of a stack of at least two slices at different heights."""
-    return [*_gap_findings(stack, item, settings), *_tilt_findings(stack, item, settings)]
-
-
 def usual_step_mm(heights_mm: FloatArray) -> float:
     """The usual distance of neighbors: the lower median, so that a gap never sets the scale."""
     steps = np.sort(np.diff(heights_mm))
     return float(steps[(len(steps) - 1) // 2])
 
 
-def _gap_findings(stack: Stack, item: str, settings: Screen) -> list[Finding]:
-    heights = stack.heights_mm - stack.heights_mm[0]
-    steps = np.diff(heights)
-    usual = usual_step_mm(heights)
-    limit = settings.gap_tolerance * usual
-    wrong = np.flatnonzero(np.abs(steps - usual) > limit)
-    if len(wrong):
-        at = int(wrong[np.abs(steps[wrong] - usual).argmax()])
-        missing = round(float(steps[at]) / usual) - 1
-        lost = f"; {missing} missing there" if missing > 0 else ""
-        more = f"; {len(wrong)} such places" if len(wrong) > 1 else ""
-        return [
-            catalog.SLICE_GAP.at(
-                item,
-                f"slices {at + 1} and {at + 2} of {len(heights)} are {steps[at]:.3f} mm apart "
-                f"({heights[at]:.2f} to {heights[at + 1]:.2f} mm from the first), usual is "
-                f"{usual:.3f} mm with a tolerance of {limit:.3f} mm{lost}{more}",
-            )
-        ]
-    even = np.linspace(0.0, heights[-1], len(heights))
-    drift = np.abs(heights - even)
-    at = int(drift.argmax())
-    if drift[at] <= limit:
-        return []
-    return [
-        catalog.SLICE_GAP.at(
-            item,
-            f"slice {at + 1} of {len(heights)} lies {drift[at]:.3f} mm from where even spacing "
-            f"would put it ({heights[at]:.2f} mm from the first), tolerance {limit:.3f} mm",
-        )
-    ]
-
-
-def _tilt_findings(stack: Stack, item: str, settings: Screen) -> list[Finding]:
+def tilt_findings(stack: Stack, item: str, settings: Screen) -> list[Finding]:
     """The drift of the slices' corners within the plane, which an orthogonal grid cannot hold."""
     moved = stack.positions_mm - stack.positions_mm[0]
     heights = stack.heights_mm - stack.heights_mm[0]

@@ -29,6 +29,7 @@ from MedPrepLib.dicom.headers import SliceHeader, read_header
 from MedPrepLib.dicom.people import age_in_years, sex_of
 from MedPrepLib.dicom.pixels import read_series
 from MedPrepLib.dicom.series import Arranged, arrange, describe_objects, group_series, scan_facts
+from MedPrepLib.findings import rejects
 from MedPrepLib.images import geometry_from_sitk
 
 SCREEN = Screen()
@@ -122,17 +123,22 @@ def test_spacing_comes_from_positions_not_from_thickness_or_a_negative_spacing_t
 
 def test_a_missing_slice_is_named_with_its_position_and_never_stretched_over(tmp_path):
     arranged = _arranged(write_series(tmp_path, 9, skip=(4,)))
-    assert arranged.geometry is None
+    assert rejects(arranged.findings)
     message = _message(arranged, "SLICE_GAP")
     assert "slices 4 and 5 of 8 are 4.000 mm apart (6.00 to 10.00 mm from the first)" in message
     assert "1 missing there" in message
+    assert "slices 1 to 4 of 8, the longest even run, and to leave 4 out" in message
+    assert arranged.geometry.size[2] == 4
+    assert arranged.geometry.spacing[2] == pytest.approx(STEP_MM)
+    assert [h.instance_number for h in arranged.headers] == [1, 2, 3, 4]
+    assert len(arranged.left_aside) == 4
 
 
 @pytest.mark.parametrize("skip", [(1,), (2,), (1, 2)])
 def test_a_gap_in_a_stack_of_few_slices_never_sets_the_scale(tmp_path, skip):
     arranged = _arranged(write_series(tmp_path, 5, skip=skip), Screen(min_slices=2))
-    assert arranged.geometry is None
-    assert "SLICE_GAP" in _codes(arranged)
+    assert "usual is 2.000 mm" in _message(arranged, "SLICE_GAP")
+    assert arranged.geometry.spacing[2] == pytest.approx(STEP_MM)
 
 
 def test_spacing_that_drifts_slowly_is_found_though_neighbors_look_alike(tmp_path):
@@ -144,7 +150,11 @@ def test_spacing_that_drifts_slowly_is_found_though_neighbors_look_alike(tmp_pat
     assert _arranged(write_series(tmp_path / "a", 5, edit), screen).geometry is not None
     arranged = _arranged(write_series(tmp_path / "b", 39, edit), screen)
     assert "from where even spacing would put it" in _message(arranged, "SLICE_GAP")
-    assert arranged.geometry is None
+    used = arranged.geometry.size[2]
+    assert 5 < used < 39
+    heights = np.array([np.dot(h.position, normal()) for h in arranged.headers])
+    even = np.linspace(heights[0], heights[-1], used)
+    assert np.abs(heights - even).max() < 0.2 * 2.1
 
 
 def test_rounded_positions_are_no_gap(tmp_path):
@@ -252,7 +262,8 @@ def test_slices_that_all_lie_at_one_position_are_no_volume(tmp_path):
 def test_too_few_slices_are_no_volume(tmp_path, count):
     arranged = _arranged(write_series(tmp_path, count))
     assert "at least 3 are needed" in _message(arranged, "TOO_FEW_SLICES")
-    assert arranged.geometry is None
+    assert rejects(arranged.findings)
+    assert (arranged.geometry is None) == (count == 1)  # two could be accepted, one is no volume
 
 
 # --- slices that do not fit together --------------------------------------------------------
