@@ -137,7 +137,7 @@ def _slices_of(headers: Sequence[SliceHeader], item: str) -> _Slices:
     if not problems:
         try:
             for members in orientation_sets(slices):
-                stack_of(members)
+                stack_of(members[:1])
         except GeometryError as error:
             problems = [catalog.AFFINE_INVALID.at(item, str(error))]
     return _Slices(slices, scouts, (*findings, *problems), usable=not problems)
@@ -155,7 +155,7 @@ def _arrange_stack(found: _Slices, item: str, settings: Screen, *, whole: bool =
         return Arranged(stack.headers, None, (*findings, *mixed), left_aside=found.scouts)
     kept, dropped, copies = without_duplicates(stack, item)
     findings += copies
-    stack = stack_of(kept)
+    stack = stack_of(kept) if dropped else stack
     announced = _announced(kept) if whole else None
     findings += _few_findings(len(kept), item, settings)
     if announced is not None:

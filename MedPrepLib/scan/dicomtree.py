@@ -18,7 +18,8 @@ from MedPrepLib.scan.attach import find_images
 from MedPrepLib.scan.folders import candidate
 from MedPrepLib.scan.found import Candidate, Drawn
 from MedPrepLib.scan.headers import HeaderReader
-from MedPrepLib.scan.image import annotation_readings, found_volume
+from MedPrepLib.scan.image import annotation_readings, found_volumes
+from MedPrepLib.scan.parts import Shared, part_name, shared_out
 from MedPrepLib.scan.readings import drawn_in
 from MedPrepLib.scan.walk import image_suffix, listings_below
 
@@ -33,7 +34,8 @@ def scan_dicom_tree(
 ) -> Iterator[Candidate | Finding]:
     """One candidate per image series below ``root``, however files are named and nested.
 
-    Segmentation objects go to the series they refer to; ``masks`` may hold a folder of mask
+    A series of several volumes makes a case of each, called after it. Segmentation objects go to
+    the series (and volume) they refer to; ``masks`` may hold a folder of mask
     files per case. Image files of other formats are counted in a note: nothing in such a tree
     tells images from masks, which the folder convention and a table do. Findings that belong to
     no case are about ``called``.
@@ -46,12 +48,16 @@ def scan_dicom_tree(
     yield from (*describe_objects(groups, called), *unplaced)
     images = [g for g in groups if g.kind == "image"]
     for group, item in zip(images, _names(images, root), strict=True):
-        drawn = _drawn(masks, group, item, source)
-        found = msgspec.structs.replace(
-            found_volume(group, item, screen), annotations=_attached(group, groups, images)
-        )
-        person = msgspec.structs.replace(found.patient, center=source.center)
-        yield candidate(item, person, found, drawn, source.modality)
+        volumes = found_volumes(group, item, screen)
+        names = [part_name(item, volume) for volume in volumes]
+        own = [
+            drawn_in(masks / name, source.annotations) if masks and name != item else Drawn()
+            for name in names
+        ]
+        shared = Shared(_attached(group, groups, images), _drawn(masks, group, item, source), own)
+        for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
+            person = msgspec.structs.replace(volume.image.patient, center=source.center)
+            yield candidate(name, person, volume.image, volume.drawn, source.modality)
     if others:
         files = sum(1 for path in others if image_suffix(path))
         message = f"{len(others)} of {count} files are no DICOM objects ({files} are image files)"

@@ -39,7 +39,7 @@ def scan_folders(
 def _case_in(folder: Path, source: FolderSource, reader: HeaderReader, screen: Screen) -> Candidate:
     center, patient = folder.parts[-3:-1]
     item = f"{center}/{patient}/{folder.name}"
-    image = find_image(_image_path(folder), item, reader, screen)
+    image = find_image(_image_path(folder), item, reader, screen, source.part)
     drawn = drawn_in(folder / MASK_FOLDER, source.annotations)
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
     return candidate(item, person, image, drawn, source.modality)

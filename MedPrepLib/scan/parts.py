@@ -22,45 +22,44 @@ class Volume(NamedTuple):
     drawn: Drawn
 
 
+class Shared(NamedTuple):
+    """What was drawn on a series: objects, its mask folder, the mask folder of each volume."""
+
+    attached: Sequence[MaskReading]
+    drawn: Drawn
+    own: Sequence[Drawn]
+
+
 def part_name(item: str, image: ImageFound) -> str:
-    """What the case of a volume is called: as its series, with the part after a tilde."""
-    return f"{item}~{image.source.part}" if image.source.part else item
+    """What the case of a volume is called: as its series, with the part after a hyphen."""
+    return f"{item}-{image.source.part}" if image.source.part else item
 
 
-def shared_out(
-    volumes: Sequence[ImageFound], attached: Sequence[MaskReading], drawn: Drawn, item: str
-) -> list[Volume]:
+def shared_out(volumes: Sequence[ImageFound], shared: Shared, item: str) -> list[Volume]:
     """The volumes of a series, each with what was drawn on it.
 
     An annotation object belongs to the volumes whose SOPInstanceUIDs it references; one that
     references several or none, and the files of the series' mask folder, to all that share one
-    grid, with a note. ``item`` is what the series is called.
+    grid, with a note. A volume with a mask folder of its own has no files of the series'.
+    ``item`` is what the series is called.
     """
     if len(volumes) == 1:
-        return [Volume(msgspec.structs.replace(volumes[0], annotations=tuple(attached)), drawn)]
-    mine: dict[int, list[MaskReading]] = {n: [] for n in range(len(volumes))}
-    shared: dict[int, int] = dict.fromkeys(mine, 0)
-    for reading in attached:
-        places = _places(reading, volumes)
-        for n in places:
-            mine[n].append(reading)
-            shared[n] += len(places) > 1
-    files = len({*drawn.masks, *drawn.boxes, *drawn.slices})
+        image = msgspec.structs.replace(volumes[0], annotations=tuple(shared.attached))
+        return [Volume(image, shared.drawn)]
+    places = [(reading, _places(reading, volumes)) for reading in shared.attached]
     anywhere = _on_one_grid(volumes, range(len(volumes)))
-    return [
-        Volume(
-            msgspec.structs.replace(
-                image,
-                annotations=tuple(mine[n]),
-                findings=(
-                    *image.findings,
-                    *_notes(shared[n] + files * (n in anywhere), len(volumes), item),
-                ),
-            ),
-            drawn if n in anywhere else Drawn(),
-        )
-        for n, image in enumerate(volumes)
-    ]
+    found = []
+    for n, image in enumerate(volumes):
+        mine = tuple(reading for reading, where in places if n in where)
+        doubtful = sum(1 for _, where in places if n in where and len(where) > 1)
+        drawn = shared.own[n]
+        if drawn == Drawn() and n in anywhere:
+            drawn = shared.drawn
+            doubtful += len(drawn.masks) + len(drawn.boxes) + len(drawn.slices)
+        findings = (*image.findings, *_notes(doubtful, len(volumes), item))
+        with_notes = msgspec.structs.replace(image, annotations=mine, findings=findings)
+        found.append(Volume(with_notes, drawn))
+    return found
 
 
 def _notes(count: int, volumes: int, item: str) -> list[Finding]:

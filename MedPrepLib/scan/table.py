@@ -31,6 +31,7 @@ OPTIONAL = (
     "manufacturer",
     "model",
     "study",
+    "part",
 )
 
 Row = Mapping[str, str]
@@ -101,7 +102,7 @@ def _from_row(
     row: Row, source: TableSource, folder: Path, reader: HeaderReader, screen: Screen
 ) -> Candidate:
     item = row["case"]
-    image = find_image(folder / row["image"], item, reader, screen)
+    image = find_image(folder / row["image"], item, reader, screen, row["part"])
     pairs = [part.partition("=")[::2] for part in _annotation_texts(row)]
     own = readings_from(
         [(name.strip(), str(folder / path.strip())) for name, path in pairs], source.annotations

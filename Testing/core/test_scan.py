@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from dicom_files import write_series
+from dicom_files import OBLIQUE, position, save, set_pixels, stored_pixels, write_series
+from pydicom.dataset import Dataset
+from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from MedPrepLib.config import parse_study
 from MedPrepLib.dicom.headers import read_header
@@ -314,3 +316,175 @@ def test_a_file_whose_name_is_no_text_is_named_unreadable(tmp_path) -> None:
     with open_ledger(tmp_path / "l.sqlite") as ledger:
         findings = dicom_tree(tmp_path, ledger).findings
     assert "FILE_UNREADABLE" in [f.code for f in findings]
+
+
+# --- series of several volumes --------------------------------------------------------------
+
+
+def several(folder: Path, volumes: int = 2, planes: tuple[tuple[float, ...], ...] = ()) -> None:
+    """One series of ``volumes`` x 4 slices, told apart by b-value (and plane, where given)."""
+    for n in range(volumes):
+
+        def change(ds, k: int, n: int = n) -> None:
+            ds.SeriesInstanceUID = "1.2.3.4"
+            ds.SOPInstanceUID = f"1.2.3.4.{n + 1}.{k + 1}"
+            ds.InstanceNumber = 1 + k + 4 * n
+            ds.DiffusionBValue = 400.0 * n
+            set_pixels(ds, stored_pixels(k + 100 * n))
+            if planes:
+                ds.ImageOrientationPatient = list(planes[n])
+                ds.ImagePositionPatient = position(k, planes[n])
+
+        write_series(folder / f"v{n}", 4, change)
+
+
+def _items(**attributes) -> list[Dataset]:
+    item = Dataset()
+    for name, value in attributes.items():
+        setattr(item, name, value)
+    return [item]
+
+
+def _annotation(path: Path, kind: str, uids: tuple[str, ...]) -> None:
+    """An RTSTRUCT or SEG of the series that names the images it was drawn on, if any."""
+    ds = Dataset()
+    ds.SOPInstanceUID = "1.2.9.1"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2.3", "1.2.3.77"
+    images = [_items(ReferencedSOPInstanceUID=uid)[0] for uid in uids]
+    if kind == "rtstruct":
+        ds.SOPClassUID, ds.Modality = RTStructureSetStorage, "RTSTRUCT"
+        series = _items(SeriesInstanceUID="1.2.3.4", ContourImageSequence=[
+            _items(ReferencedSOPInstanceUID=f"1.2.3.4.{n + 1}.{k + 1}")[0]
+            for n in range(2) for k in range(4)
+        ])  # fmt: skip
+        study = _items(RTReferencedSeriesSequence=series)
+        ds.ReferencedFrameOfReferenceSequence = _items(RTReferencedStudySequence=study)
+        contours = [_items(ContourImageSequence=[image])[0] for image in images]
+        ds.ROIContourSequence = _items(ContourSequence=contours)
+    else:
+        ds.SOPClassUID, ds.Modality = SegmentationStorage, "SEG"
+        ds.ReferencedSeriesSequence = _items(SeriesInstanceUID="1.2.3.4")
+        ds.PerFrameFunctionalGroupsSequence = [
+            _items(DerivationImageSequence=_items(SourceImageSequence=[image]))[0]
+            for image in images
+        ]
+    save(ds, path)
+
+
+def test_every_volume_of_a_series_in_a_tree_is_a_case_called_after_it(tmp_path) -> None:
+    several(tmp_path / "export/p1/dwi")
+    scanned = found(tmp_path, 'kind = "dicom"\npath = "export"')
+    b0, b400 = scanned.candidates
+    assert [c.case.id for c in scanned.candidates] == ["p1/dwi/v0-b0", "p1/dwi/v0-b400"]
+    for candidate, part in ((b0, "b0"), (b400, "b400")):
+        assert candidate.case.image.part == part
+        assert candidate.case.image.geometry is not None
+        assert len(candidate.slices) == len(candidate.case.image.paths) == 4
+        assert [f.code for f in candidate.findings] == ["SUB_SERIES"]
+        assert candidate.findings[0].item == candidate.case.id
+    assert not set(b0.case.image.paths) & set(b400.case.image.paths)
+
+
+@pytest.mark.parametrize("kind", ["rtstruct", "seg"])
+def test_an_annotation_belongs_to_the_volume_whose_images_it_names(tmp_path, kind: str) -> None:
+    several(tmp_path / "export")
+    _annotation(tmp_path / "export/a", kind, ("1.2.3.4.2.2", "1.2.3.4.2.3"))
+    b0, b400 = found(tmp_path, 'kind = "dicom"\npath = "export"').candidates
+    assert b0.case.readings == ()
+    assert [r.rater for r in b400.case.readings] == [kind]
+    assert "READING_SHARED" not in {f.code for f in b400.findings}
+
+
+@pytest.mark.parametrize("kind", ["rtstruct", "seg"])
+def test_an_annotation_that_does_not_say_belongs_to_all_on_one_grid(tmp_path, kind: str) -> None:
+    several(tmp_path / "export")
+    _annotation(tmp_path / "export/a", kind, ())
+    candidates = found(tmp_path, 'kind = "dicom"\npath = "export"').candidates
+    for candidate in candidates:
+        assert [r.rater for r in candidate.case.readings] == [kind]
+        (note,) = [f for f in candidate.findings if f.code == "READING_SHARED"]
+        assert "another one of its 2 volumes" in note.message
+        assert note.severity.word == "note"
+
+
+def test_annotations_that_do_not_say_stay_on_the_grid_that_most_volumes_share(tmp_path) -> None:
+    axial = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    several(tmp_path / "export", 3, (axial, axial, OBLIQUE))
+    _annotation(tmp_path / "export/a", "seg", ())
+    candidates = found(tmp_path, 'kind = "dicom"\npath = "export"').candidates
+    read = {c.case.image.part: len(c.case.readings) for c in candidates}
+    assert read == {"axial_b0": 1, "axial_b400": 1, "coronal": 0}
+
+
+def test_masks_may_be_kept_per_volume_or_per_series(tmp_path) -> None:
+    several(tmp_path / "export/dwi")
+    nifti(tmp_path / "masks/dwi/v0-b400/ana.nii.gz")
+    nifti(tmp_path / "masks/dwi/v0/ben.nii.gz")
+    b0, b400 = found(tmp_path, 'kind = "dicom"\npath = "export"\nmasks = "masks"').candidates
+    assert [r.rater for r in b0.case.readings] == ["ben"]
+    assert "READING_SHARED" in {f.code for f in b0.findings}
+    assert [r.rater for r in b400.case.readings] == ["ana"]
+    assert "READING_SHARED" not in {f.code for f in b400.findings}
+
+
+def test_a_table_row_of_several_volumes_is_a_question_that_lists_them(tmp_path) -> None:
+    several(tmp_path / "dwi")
+    (one,) = found(tmp_path, table(tmp_path, "case,patient,image\nx,1,dwi\n")).candidates
+    (question,) = [f for f in one.findings if f.code == "AMBIGUOUS_IMAGE"]
+    assert "2 image volumes lie here: b0 (4 slices), b400 (4 slices)" in question.message
+
+
+def test_the_column_part_chooses_a_volume(tmp_path) -> None:
+    several(tmp_path / "dwi")
+    rows = "case,patient,image,part\nx,1,dwi,b400\ny,1,dwi,b0\nz,1,dwi,b800\n"
+    x, y, z = found(tmp_path, table(tmp_path, rows)).candidates
+    assert (x.case.image.part, y.case.image.part) == ("b400", "b0")
+    assert {h.b_value for h in x.slices} == {400.0}
+    assert [f.code for f in x.findings] == ["SUB_SERIES"]
+    (unknown,) = z.findings
+    assert unknown.code == "PART_UNKNOWN"
+    assert "'b800'; there is b0 (4 slices), b400 (4 slices)" in unknown.message
+    assert z.case.image.geometry is None
+
+
+def test_series_in_one_folder_are_chosen_by_number_or_by_a_name_that_only_one_has(tmp_path) -> None:
+    several(tmp_path / "all/a")
+    write_series(tmp_path / "all/b")
+    names = ("series2", "series1_b400", "b0", "series1")
+    rows = "".join(f"c{n},1,all,{name}\n" for n, name in enumerate(names))
+    c0, c1, c2, c3 = found(tmp_path, table(tmp_path, f"case,patient,image,part\n{rows}")).candidates
+    assert len(c0.slices) == 5
+    assert (c1.case.image.part, c2.case.image.part) == ("b400", "b0")
+    (unknown,) = c3.findings
+    assert "series1_b0 (4 slices), series1_b400 (4 slices), series2 (5 slices)" in unknown.message
+
+
+def test_a_folder_source_names_the_volume_of_all_its_cases(tmp_path) -> None:
+    several(tmp_path / "raw/north/p1/c1/image")
+    source = 'kind = "folders"\npath = "raw"'
+    (one,) = found(tmp_path, source).candidates
+    assert "AMBIGUOUS_IMAGE" in {f.code for f in one.findings}
+    (one,) = found(tmp_path, source + '\npart = "b400"').candidates
+    assert one.case.id == "north/p1/c1"
+    assert {h.b_value for h in one.slices} == {400.0}
+
+
+@pytest.mark.parametrize("image", ["a.nii.gz", "plain"])
+def test_an_image_without_parts_has_none_to_choose(tmp_path, image: str) -> None:
+    nifti(tmp_path / "a.nii.gz")
+    write_series(tmp_path / "plain")
+    rows = f"case,patient,image,part\nx,1,{image},b0\n"
+    (one,) = found(tmp_path, table(tmp_path, rows)).candidates
+    assert [f.code for f in one.findings] == ["PART_UNKNOWN"]
+    assert "one volume without a name" in one.findings[0].message
+
+
+def test_a_series_that_a_person_accepts_counts_among_those_to_choose_from(tmp_path) -> None:
+    write_series(tmp_path / "all/a", 6)
+    write_series(tmp_path / "all/b", 9, skip=(6,))
+    source = table(tmp_path, "case,patient,image\nx,1,all\n")
+    (one,) = found(tmp_path, source).candidates
+    assert one.findings == ()
+    (one,) = found(tmp_path, source + '\n[screen.severity]\nSLICE_GAP = "note"').candidates
+    (question,) = [f for f in one.findings if f.code == "AMBIGUOUS_IMAGE"]
+    assert "series1 (6 slices), series2 (6 slices)" in question.message

@@ -33,9 +33,7 @@ EXCLUDED = {
     "ProstateX-0000_adc": "NO_READING",
     "duplicate_positions_ct": "SLICE_GAP",
     "gantrytilting_001": "GANTRY_TILT",
-    "localizer": "MIXED_ORIENTATION",
     "missing_slice_dwi": "SLICE_GAP",
-    "mixed_bvalues_dwi": "DUPLICATE_POSITION",
     "notavolume_001": "DUPLICATE_POSITION",
     "slicecount_001": "TOO_FEW_SLICES",
     "sliceincrement_001": "SLICE_GAP",
@@ -45,12 +43,20 @@ EXCLUDED = {
     "compressed_jpeg": "NO_READING",
     "compressed_jpegls": "NO_READING",
     "compressed_rle": "NO_READING",
-    "ge_fmri_4d": "DUPLICATE_POSITION",
     "hyperfine": "NO_READING",
     "philips_4x_rescale": "NO_READING",
     "philips_enhanced": "NO_READING",
     "siemens_multiframe": "NO_READING",
 }
+
+
+PARTS = {
+    "localizer": ("axial", "coronal", "sagittal"),
+    "mixed_bvalues_dwi": ("b50", "b400", "b800"),
+    "ge_fmri_4d": ("t001", "t002"),
+}
+"""Series that hold several volumes, each a case without an annotation."""
+EXCLUDED |= {f"{series}-{part}": "NO_READING" for series, parts in PARTS.items() for part in parts}
 
 
 def medprep(*words: object) -> subprocess.CompletedProcess[str]:
