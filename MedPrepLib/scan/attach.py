@@ -16,7 +16,7 @@ import numpy as np
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Screen
 from MedPrepLib.dicom.annotated import Annotated, read_annotated
-from MedPrepLib.dicom.series import SeriesGroup, arrange
+from MedPrepLib.dicom.series import SeriesGroup, arrange_volumes
 from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import FloatArray, Geometry
 
@@ -76,8 +76,13 @@ def _in_frame(object_: Annotated, images: Sequence[SeriesGroup]) -> list[SeriesG
 def _fitting(
     points: FloatArray, images: Sequence[SeriesGroup], screen: Screen
 ) -> list[SeriesGroup]:
-    grids = [(group, arrange(group.headers, "", screen).geometry) for group in images]
-    return [group for group, grid in grids if grid is not None and fits(points, grid)]
+    return [group for group in images if any(fits(points, g) for g in _grids(group, screen))]
+
+
+def _grids(group: SeriesGroup, screen: Screen) -> list[Geometry]:
+    """The grids of the volumes that a series holds."""
+    volumes = arrange_volumes(group.headers, "", screen)
+    return [volume.geometry for volume in volumes if volume.geometry is not None]
 
 
 def fits(points: FloatArray, grid: Geometry) -> bool:
