@@ -102,8 +102,8 @@ TOO_FEW_SLICES = _reject(
 SLICE_GAP = _reject(
     "SLICE_GAP",
     "Slice positions are not evenly spaced: at least one slice is missing.",
-    "Export the series again with every slice, or lower the severity to use the longest even run; "
-    "the spacing is never stretched over a gap.",
+    "Export the series again with every slice, or accept the longest even run (lower the severity, "
+    "or re-admit the case); MedPrep never stretches the spacing over a gap.",
 )
 SLICES_TRUNCATED = _review(
     "SLICES_TRUNCATED",
