@@ -27,6 +27,8 @@ class Patient(msgspec.Struct, frozen=True):
     issuer: str = ""
     age_years: int | None = None
     sex: Sex = "unknown"
+    disease: str = ""
+    """What the split is stratified by where a table names it; empty: the labels that are shown."""
 
 
 class Scan(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from MedPrepLib.atomic import FILE_MODE
 from MedPrepLib.errors import RunError
 from MedPrepLib.results import CaseResult
 
-LAYOUT = 2
+LAYOUT = 3
 _TABLES = """
 CREATE TABLE IF NOT EXISTS headers (
     folder BLOB NOT NULL, part INTEGER NOT NULL, reading TEXT NOT NULL, record BLOB NOT NULL,

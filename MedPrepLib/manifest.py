@@ -12,7 +12,7 @@ import msgspec
 from MedPrepLib import atomic, layout
 from MedPrepLib.errors import CohortError
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.results import ShardFile, Statistics
+from MedPrepLib.results import ShardFile, SplitSummary, Statistics
 
 Part = Literal["train", "test"]
 
@@ -51,7 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole cohort. ``config`` is the study file as given (TOML).
 
     ``normalization`` holds, per modality, what was pooled from the training part only. ``files``
-    are all other files of the cohort (the report). ``root_hash`` is set by
+    are all other files of the cohort (the report, nnU-Net's list of
+    folds). ``split``: proportions, and what the leakage audit compared. ``root_hash`` is set by
     :func:`write_manifest`; see layout.sealed.
     """
 
@@ -66,6 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     excluded: tuple[ExcludedCase, ...] = ()
     files: tuple[ShardFile, ...] = ()
     normalization: dict[str, Normalization] = {}
+    split: SplitSummary | None = None
     format: str = layout.FORMAT
     format_version: int = layout.FORMAT_VERSION
     root_hash: str = ""

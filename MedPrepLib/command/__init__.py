@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 import click
 
 from MedPrepLib import __version__
+from MedPrepLib.command.audit import audit
 from MedPrepLib.command.case import check, compare
 from MedPrepLib.command.cohort import describe, verify
 from MedPrepLib.command.export import export
@@ -36,7 +37,7 @@ def medprep() -> None:
 
 COMMANDS = (
     init, sample, run, demo, quarantine, readmit, rules, findings, check, compare, describe, verify,
-    export,
+    audit, export,
 )  # fmt: skip
 for command in COMMANDS:
     medprep.add_command(command)

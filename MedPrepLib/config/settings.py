@@ -352,8 +352,33 @@ class Split(Section, frozen=True):
     ] = ()
     folds: Annotated[
         int,
-        limit("cross-validation folds", "RARE_CLASS", ge=2, le=20),
+        limit("cross-validation folds", "RARE_CLASS", "FEW_FOLDS", ge=2, le=20),
     ] = 5
+    prevalence: Annotated[
+        dict[str, Annotated[float, Meta(gt=0, lt=1)]],
+        limit(
+            "share of test patients to show a class, e.g. its clinical incidence",
+            "PREVALENCE_UNMET",
+        ),
+    ] = {}
+    fixed: Annotated[
+        str,
+        limit(
+            "a CSV with case or patient, set (train, test), fold: who is placed by hand; "
+            "relative to the study file",
+            "SPLIT_FIXED_UNKNOWN",
+        ),
+    ] = ""
+    near_duplicate: Annotated[
+        float,
+        limit(
+            "images of two patients are copies when this share of gradient signs agrees; "
+            "different patients reach 0.76 at most (MedPrepLib/leakage/nearness.py)",
+            "LEAK_SUSPECT",
+            ge=0.7,
+            le=1,
+        ),
+    ] = 0.8
 
 
 class Pack(Section, frozen=True):

@@ -93,6 +93,8 @@ def _result(task: CaseTask, draft: Draft) -> CaseResult:
         consensus=draft.consensus,
         targets=draft.targets,
         pixel_hash=draft.pixel_hash,
+        slice_hashes=draft.slice_hashes,
+        fingerprint=draft.fingerprint,
         shard=draft.shard,
         picture=draft.picture,
         readmitted=readmitwork.used(task, draft),

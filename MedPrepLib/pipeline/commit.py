@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from MedPrepLib import __version__
+from MedPrepLib.atomic import write_bytes
 from MedPrepLib.config import case_recipe, config_hash
 from MedPrepLib.findings import Finding
 from MedPrepLib.manifest import (
@@ -16,10 +17,10 @@ from MedPrepLib.manifest import (
     training_normalization,
     write_manifest,
 )
-from MedPrepLib.pipeline.order import PICTURES, Order
+from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order
 from MedPrepLib.report import ReportInput, write_report
 from MedPrepLib.results import CaseResult, ShardFile
-from MedPrepLib.split import SplitPlan
+from MedPrepLib.split import SplitPlan, splits_final
 from MedPrepLib.tables import (
     AgreementRow,
     LearningRow,
@@ -54,7 +55,9 @@ def commit(
         reading_order=dated,
     )
     folder = order.cohort / "report"
-    written = (*write_report(folder, report), *_write_tables(folder, report))
+    splits = order.cohort / SPLITS_FINAL
+    write_bytes(splits, splits_final(plan.places).encode())
+    written = (*write_report(folder, report), *_write_tables(folder, report), splits)
     files = tuple(_listed(order.cohort, path) for path in written)
     manifest = write_manifest(order.cohort, _manifest(order, results, plan, files))
     _tidy(order, manifest, results)
@@ -99,6 +102,7 @@ def _manifest(
         excluded=tuple(ExcludedCase(r.id, r.rejections) for r in results if not r.included),
         files=files,
         normalization=training_normalization(cases, statistics),
+        split=plan.summary,
     )
 
 

@@ -72,6 +72,8 @@ class Draft:
     statistics: Statistics | None = None
     pixel_hash: str = ""
     unit: Unit = "stored"
+    slice_hashes: tuple[str, ...] = ()
+    fingerprint: str = ""
     masks: Mapping[str, Segmentation] = field(default_factory=dict)
     readings: tuple[ReadingResult, ...] = ()
     boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +50,8 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
 
 def standardize(task: CaseTask, draft: Draft) -> Draft:
     """Read the voxels and bring them to the scale that models see."""
+    from MedPrepLib.leakage import fingerprint as image_fingerprint
+    from MedPrepLib.leakage import image_hashes
     from MedPrepLib.standardize import standardize as standardized
 
     try:
@@ -72,14 +73,17 @@ def standardize(task: CaseTask, draft: Draft) -> Draft:
         scaled.padding,
         in_place=True,  # it was read here, for nothing else
     )
+    hashes = image_hashes(done.volume)
     return replace(
         draft.plus(*scaled.findings, *done.findings),
         image=done.volume,
         geometry=done.volume.geometry,
         pad_value=done.pad_value,
         statistics=done.statistics,
-        pixel_hash=_pixel_hash(done.volume),
         unit=scaled.unit,
+        pixel_hash=hashes.image,
+        slice_hashes=hashes.slices,
+        fingerprint=str(image_fingerprint(done.volume)),
     )
 
 
@@ -93,13 +97,6 @@ def _read_image(task: CaseTask, case: Case) -> tuple[Volume, float | None]:
     from MedPrepLib.formats.files import read_volume
 
     return read_volume(Path(case.image.paths[0])), None
-
-
-def _pixel_hash(volume: Volume) -> str:
-    """SHA-256 over shape and voxels: equal for the same image under another name or place."""
-    digest = hashlib.sha256(repr((volume.array.shape, volume.array.dtype.str)).encode())
-    digest.update(volume.array.data)
-    return digest.hexdigest()
 
 
 def recheck(task: CaseTask, draft: Draft) -> Draft:

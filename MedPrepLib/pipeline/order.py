@@ -20,6 +20,11 @@ STAGES = ("scan", *CASE_STAGES, "split", "report")
 LEDGER = "ledger.sqlite"
 PICTURES = "pictures"
 IDENTITIES = "identities.csv"
+SPLIT_RECORD = "split.json"
+"""In the private folder: where every patient was placed."""
+
+SPLITS_FINAL = "splits_final.json"
+"""In the cohort: the folds as nnU-Net reads them."""
 
 
 @dataclass(frozen=True)

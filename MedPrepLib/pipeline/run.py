@@ -27,9 +27,17 @@ from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.commit import commit
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.lock import locked
-from MedPrepLib.pipeline.order import IDENTITIES, LEDGER, PICTURES, Order, Summary
+from MedPrepLib.pipeline.order import (
+    IDENTITIES,
+    LEDGER,
+    PICTURES,
+    SPLITS_FINAL,
+    Order,
+    Summary,
+)
 from MedPrepLib.pipeline.preflight import recipe_of, require_room, require_same_recipe
 from MedPrepLib.pipeline.quarantine import keep_quarantine
+from MedPrepLib.pipeline.splitwork import keep_split, split_cases
 from MedPrepLib.pipeline.tasks import (
     case_tasks,
     inputs_of,
@@ -43,7 +51,7 @@ from MedPrepLib.review.readmissions import read_readmissions
 from MedPrepLib.scan import Candidate, Scanned, require_sources
 from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged
-from MedPrepLib.split import Member, SplitPlan, leaks, split
+from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder, no_formula
 
 
@@ -72,7 +80,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         results, done = _results(order, tasks, ledger, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
-            results, plan, extra = _split(order.study, results, scanned, names, secret)
+            results, plan, extra = split_cases(order, results, scanned, names, secret)
             listen(Step("split", 1, 1))
         if tasks:
             keep_quarantine(ledger, results, tasks)
@@ -84,6 +92,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             unchanged = ledger.recall("committed") == digest and not order.repeats("report")
             unchanged = unchanged and (order.cohort / "manifest.json").is_file()
             if not unchanged:
+                keep_split(order, results, plan)
                 commit(order, results, plan, sources, scanned.files_seen, dated)
                 ledger.remember("committed", digest)
             report = order.cohort / "report" / "index.html"
@@ -124,7 +133,7 @@ def _prepare_folders(order: Order) -> None:
 
 
 RECIPE_NOTE = "recipe"
-_OWN_NAMES = frozenset(("manifest.json", "cases", "report"))
+_OWN_NAMES = frozenset(("manifest.json", "cases", "report", SPLITS_FINAL))
 
 
 def _begun(order: Order, ledger: Ledger) -> bool:
@@ -216,41 +225,6 @@ def _weight(candidate: Candidate) -> int:
 def _worker_count(order: Order, tasks: int) -> int:
     wanted = order.workers or order.study.run.workers or os.cpu_count() or 1
     return max(1, min(wanted, tasks))
-
-
-def _split(
-    study: Study,
-    results: Sequence[CaseResult],
-    scanned: Scanned,
-    names: Names,
-    key: SiteKey,
-) -> tuple[tuple[CaseResult, ...], SplitPlan, tuple[Finding, ...]]:
-    """Place the included cases; suspected leaks become findings of their cases."""
-    links = {names.cases[c.case.id]: _links(c, key) for c in scanned.candidates}
-    members = [_member(r, links[r.id]) for r in results if r.included]
-    suspected = judged(leaks(members), study.screen.severity)
-    told = tuple(
-        msgspec.structs.replace(
-            r, findings=r.findings + tuple(f for f in suspected if f.item == r.id)
-        )
-        for r in results
-    )
-    members = [_member(r, links[r.id]) for r in told if r.included]
-    plan, findings = split(members, study.split, study.seed)
-    return told, plan, judged(findings, study.screen.severity)
-
-
-def _member(result: CaseResult, links: tuple[str, ...]) -> Member:
-    voxels = result.targets.voxels if result.targets else {}
-    present = frozenset(label for label, count in voxels.items() if count)
-    return Member(result.id, result.patient, result.center, present, result.pixel_hash, links)
-
-
-def _links(candidate: Candidate, key: SiteKey) -> tuple[str, ...]:
-    """UIDs that tie cases together, made unreadable; none where an id identifies nobody."""
-    links = candidate.case.links
-    uids = (links.study_uid, links.frame_of_reference_uid)
-    return tuple(key.pseudonym("uid", uid) for uid in uids if uid)
 
 
 def _digest(

@@ -29,6 +29,14 @@ class SetRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceRow:
+    """Cases of one center in training and in test, and how many of each show each label."""
+
+    center: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetsView:
     """The report's section on the split."""
 
@@ -37,6 +45,8 @@ class SetsView:
     rows: tuple[SetRow, ...]
     audit: str
     leaks: bool
+    balance: tuple[BalanceRow, ...] = ()
+    prevalence: str = ""
 
 
 def set_name(report: ReportInput, case_id: str) -> str:
@@ -70,9 +80,38 @@ def sets_view(report: ReportInput) -> SetsView | None:
         sentence=_sentence(report),
         labels=labels,
         rows=tuple(rows),
-        audit=leaks or _no_leaks(everything, parts),
+        audit=leaks or _no_leaks(report, everything, parts),
         leaks=bool(leaks),
+        balance=_balance(train, parts["test"], labels),
+        prevalence=_prevalence(report),
     )
+
+
+def _balance(
+    train: Sequence[CaseResult], test: Sequence[CaseResult], labels: Sequence[str]
+) -> tuple[BalanceRow, ...]:
+    """For every center: cases in training / test, in all and with each label."""
+
+    def cell(center: str, label: str) -> str:
+        counts = (
+            sum(c.center == center and (not label or _shows(c, label)) for c in part)
+            for part in (train, test)
+        )
+        return " / ".join(map(str, counts))
+
+    centers = sorted({case.center for case in (*train, *test)})
+    return tuple(BalanceRow(x, tuple(cell(x, name) for name in ("", *labels))) for x in centers)
+
+
+def _prevalence(report: ReportInput) -> str:
+    """The wanted shares of test patients beside those achieved."""
+    shares = report.split.prevalence if report.split is not None else {}
+    told = (
+        f"{name}: {share.wanted:.1%} wanted, {share.test:.1%} achieved "
+        f"(training: {share.train:.1%})"
+        for name, share in shares.items()
+    )
+    return "Test patients that show a class: " + "; ".join(told) + "." if shares else ""
 
 
 def _fold_order(name: str) -> tuple[int, str]:
@@ -149,11 +188,35 @@ def _leaks(parts: dict[str, list[CaseResult]]) -> str:
     )
 
 
-def _no_leaks(cases: Sequence[CaseResult], parts: dict[str, list[CaseResult]]) -> str:
+def _no_leaks(
+    report: ReportInput, cases: Sequence[CaseResult], parts: dict[str, list[CaseResult]]
+) -> str:
+    """What was compared; the numbers of the split's own audit follow those found again here."""
     hashed = sum(bool(case.pixel_hash) for case in cases)
     filled = sum(bool(part) for part in parts.values())
     return (
         f"No patient and no identical image lies in two parts: "
         f"{plural(len(patients_of(cases)), 'patient')} and {plural(hashed, 'image')} (by SHA-256 "
-        f"of the voxels) were compared across {plural(filled, 'part')}."
+        f"of the voxels) were compared across {plural(filled, 'part')}.{_proof(report)}"
     )
+
+
+def _proof(report: ReportInput) -> str:
+    proof = report.split.proof if report.split is not None else None
+    if proof is None:
+        return ""
+    shared = ", ".join(
+        f"{proof.shared[kind]} {word}" for kind, word in _WORDS.items() if proof.carriers.get(kind)
+    )
+    return f" Shared by two parts, of {plural(proof.pairs, 'pair')} of cases compared: {shared}."
+
+
+_WORDS = {
+    "patient": "patients",
+    "study": "studies",
+    "frame": "frames of reference",
+    "image": "images",
+    "slice": "slices",
+    "near-duplicate": "near-duplicates",
+}
+"""Kinds of evidence (leakage.evidence) in the plural."""

@@ -41,6 +41,7 @@ from MedPrepLib.results.lesions import (
     PairLesions,
 )
 from MedPrepLib.results.readmission import Readmission
+from MedPrepLib.results.split import LeakageProof, Prevalence, SplitSummary
 from MedPrepLib.results.targets import (
     AnyBox,
     Box,
@@ -64,6 +65,7 @@ __all__ = [
     "GridVerdict",
     "LabelAgreement",
     "LabelChange",
+    "LeakageProof",
     "Lesion",
     "LesionCount",
     "LesionMatch",
@@ -73,6 +75,7 @@ __all__ = [
     "PairAgreement",
     "PairLesions",
     "PairSurface",
+    "Prevalence",
     "RaterPerformance",
     "ReadingResult",
     "Readmission",
@@ -80,6 +83,7 @@ __all__ = [
     "SliceAgreement",
     "SliceLabels",
     "SliceRange",
+    "SplitSummary",
     "Statistics",
     "SurfaceDistances",
     "Targets",

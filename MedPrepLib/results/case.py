@@ -104,6 +104,10 @@ class CaseResult(msgspec.Struct, frozen=True):
     consensus: ConsensusRecord | None = None
     targets: Targets | None = None
     pixel_hash: str = ""
+    slice_hashes: tuple[str, ...] = ()
+    """Of slices that show something (leakage.hashes): like the next one, never in a cohort."""
+    fingerprint: str = ""
+    """The image in small (leakage.fingerprint), as text."""
     shard: ShardFile | None = None
     picture: str = ""
     """File name of the overlay picture in the private folder; empty when there is none."""

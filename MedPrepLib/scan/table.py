@@ -32,6 +32,7 @@ OPTIONAL = (
     "model",
     "study",
     "part",
+    "disease",
 )
 
 Row = Mapping[str, str]
@@ -120,6 +121,7 @@ def _patient(row: Row, header: Patient) -> Patient:
         center=row["center"] or header.center,
         age_years=age,
         sex=sex_of(row["sex"]) if row["sex"] else header.sex,
+        disease=row["disease"],
     )
 
 

@@ -1,0 +1,28 @@
+"""Traces that an image leaves under another name: hashes, fingerprints, and what they prove."""
+
+from MedPrepLib.leakage.evidence import (
+    KINDS,
+    Evidence,
+    Subject,
+    copies,
+    shared_between,
+    tied,
+)
+from MedPrepLib.leakage.fingerprint import Fingerprint, fingerprint
+from MedPrepLib.leakage.hashes import ImageHashes, image_hashes
+from MedPrepLib.leakage.nearness import agreement, near_duplicates
+
+__all__ = [
+    "KINDS",
+    "Evidence",
+    "Fingerprint",
+    "ImageHashes",
+    "Subject",
+    "agreement",
+    "copies",
+    "fingerprint",
+    "image_hashes",
+    "near_duplicates",
+    "shared_between",
+    "tied",
+]

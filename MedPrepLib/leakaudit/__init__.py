@@ -1,0 +1,6 @@
+"""Looking for leaks in a cohort that exists already, whoever made it."""
+
+from MedPrepLib.leakaudit.examine import AuditResult, Leak, audit_cohort
+from MedPrepLib.leakaudit.listed import Entry, listed
+
+__all__ = ["AuditResult", "Entry", "Leak", "audit_cohort", "listed"]

@@ -1,0 +1,141 @@
+"""The split within a run: who is who, what was fixed or placed before, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from MedPrepLib import catalog
+from MedPrepLib.atomic import write_bytes
+from MedPrepLib.config import Study, parse_study
+from MedPrepLib.errors import CohortError, ConfigError
+from MedPrepLib.findings import Finding
+from MedPrepLib.identity import Names, SiteKey, normalized_id
+from MedPrepLib.manifest import read_manifest
+from MedPrepLib.pipeline.order import SPLIT_RECORD, Order
+from MedPrepLib.results import CaseResult
+from MedPrepLib.scan import Candidate, Scanned
+from MedPrepLib.screen import judged
+from MedPrepLib.split import (
+    Fixed,
+    Member,
+    Place,
+    Record,
+    SplitPlan,
+    leaks,
+    near_copies,
+    read_fixed,
+    settings_digest,
+    split,
+)
+
+Told = tuple[CaseResult, ...]
+
+
+def split_cases(
+    order: Order, results: Sequence[CaseResult], scanned: Scanned, names: Names, key: SiteKey
+) -> tuple[Told, SplitPlan, tuple[Finding, ...]]:
+    """Place the included cases; suspected leaks become findings of their cases."""
+    study = order.study
+    candidates = {names.cases[c.case.id]: c for c in scanned.candidates}
+    members = [_member(r, candidates[r.id], key) for r in results if r.included]
+    near = near_copies(members, study.split.near_duplicate)
+    suspected = judged(leaks(members, near), study.screen.severity)
+    told = tuple(
+        msgspec.structs.replace(
+            r, findings=r.findings + tuple(f for f in suspected if f.item == r.id)
+        )
+        for r in results
+    )
+    included = {result.id for result in told if result.included}
+    members = [member for member in members if member.id in included]
+    near = tuple(e for e in near if e.one in included and e.other in included)
+    fixed, unknown = _fixed(order, scanned, names)
+    plan, findings = split(
+        members, study.split, study.seed, near=near, record=_last_record(order), fixed=fixed
+    )
+    return told, plan, judged((*unknown, *findings), study.screen.severity)
+
+
+def keep_split(order: Order, results: Sequence[CaseResult], plan: SplitPlan) -> None:
+    """Remember the places, so that the cohort may grow and nobody moves."""
+    study = order.study
+    digest = settings_digest(study.split, study.seed)
+    members = [Member(r.id, r.patient, r.center, frozenset()) for r in results if r.included]
+    record = (_last_record(order) or Record(digest)).after(plan, members, digest)
+    path = order.private / SPLIT_RECORD
+    if not path.is_file() or path.read_bytes() != record.to_bytes():
+        write_bytes(path, record.to_bytes())
+
+
+def _member(result: CaseResult, candidate: Candidate, key: SiteKey) -> Member:
+    voxels = result.targets.voxels if result.targets else {}
+    present = frozenset(label for label, count in voxels.items() if count)
+    disease = candidate.case.patient.disease
+    return Member(
+        id=result.id,
+        patient=result.patient,
+        center=result.center,
+        classes=frozenset((disease,)) if disease else present,
+        pixel_hash=result.pixel_hash,
+        links=_links(candidate, key),
+        slices=result.slice_hashes,
+        fingerprint=result.fingerprint,
+    )
+
+
+def _links(candidate: Candidate, key: SiteKey) -> tuple[str, ...]:
+    """UIDs that tie cases together, made unreadable; none where an id identifies nobody."""
+    links = candidate.case.links
+    uids = (("study", links.study_uid), ("frame", links.frame_of_reference_uid))
+    return tuple(f"{kind}:{key.pseudonym('uid', uid)}" for kind, uid in uids if uid)
+
+
+def _last_record(order: Order) -> Record | None:
+    """The record in the private folder; without one, what the manifest of the cohort says."""
+    path = order.private / SPLIT_RECORD
+    if path.is_file():
+        return Record.parse(path.read_bytes(), path.name)
+    try:
+        manifest = read_manifest(order.cohort)
+        study: Study = parse_study(manifest.config, schema=manifest.schema)
+    except (CohortError, ConfigError):
+        return None
+    places = {case.patient: Place(case.split, case.fold) for case in manifest.cases}
+    centers = manifest.split.test_centers if manifest.split else ()
+    return Record(settings_digest(study.split, study.seed), places, centers)
+
+
+def _fixed(
+    order: Order, scanned: Scanned, names: Names
+) -> tuple[dict[str, Place], tuple[Finding, ...]]:
+    """What a person fixed, by public name of the patient."""
+    settings = order.study.split
+    if not settings.fixed:
+        return {}, ()
+    path: Path = order.base / settings.fixed
+    people: dict[str, set[str]] = {}
+    for candidate in scanned.candidates:
+        case, public = candidate.case, names.patient_of(candidate.case)
+        people.setdefault(f"case:{case.id}", set()).add(public)
+        people.setdefault(f"patient:{normalized_id(case.patient.id)}", set()).add(public)
+    places: dict[str, Place] = {}
+    unknown = 0
+    for row in read_fixed(path, settings.folds):
+        meant = _meant(row, people)
+        unknown += not meant
+        for patient in meant:
+            if places.setdefault(patient, row.place) != row.place:
+                raise ConfigError([f"$.split.fixed: {path.name} names a patient twice"])
+    if not unknown:
+        return places, ()
+    message = f"{unknown} lines of {path.name} name nobody in the sources"
+    return places, (catalog.SPLIT_FIXED_UNKNOWN.at("split", message),)
+
+
+def _meant(row: Fixed, people: Mapping[str, set[str]]) -> set[str]:
+    if row.case:
+        return people.get(f"case:{row.case}", set())
+    return people.get(f"patient:{normalized_id(row.patient)}", set())
