@@ -120,6 +120,38 @@ def test_the_test_set_is_one_whole_center_with_a_fifth_of_the_patients(finished)
     assert len({c["patient"] for c in cases if c["split"] == "test"}) >= 0.2 * len(patients)
 
 
+def test_the_split_is_proved_to_have_no_leak_and_the_audit_agrees(finished) -> None:
+    folder, _ = finished
+    manifest = json.loads((folder / "cohort" / "manifest.json").read_text())
+    proof = manifest["split"]["leakage"]
+    assert not any(proof["shared"].values())
+    assert proof["pairs"] > 0
+    counted = len(manifest["cases"])
+    assert proof["carriers"]["near-duplicate"] == proof["carriers"]["image"] == counted
+    assert 0 < proof["carriers"]["study"] <= counted
+    audited = medprep("audit", folder / "cohort", "--json", "--workers", "2")
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert len(json.loads(audited.stdout)["proofs"]) == 3  # folds of the sample
+    rounds = json.loads((folder / "cohort" / "splits_final.json").read_text())
+    validated = sorted(case for own in rounds for case in own["val"])
+    assert validated == [case["id"] for case in manifest["cases"] if case["split"] == "train"]
+
+
+def test_no_hash_or_fingerprint_of_original_pixels_is_in_the_cohort(finished) -> None:
+    from MedPrepLib.ledger import open_ledger
+
+    folder, _ = finished
+    with open_ledger(folder / "cohort-private" / "ledger.sqlite") as ledger:
+        results = [r for r in ledger.results() if r.included]
+    secrets = [s for r in results for s in (r.pixel_hash, r.fingerprint, *r.slice_hashes[:5])]
+    assert len(secrets) > 30
+    assert all(secrets)
+    for path in (folder / "cohort").rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not any(secret.encode() in data for secret in secrets), path
+
+
 def test_a_second_run_does_nothing_and_says_so(finished) -> None:
     folder, _ = finished
     before = snapshot(folder / "cohort")
