@@ -27,7 +27,7 @@ demo: $(VENV)/.package
 	$(BIN)/medprep demo
 
 test: check
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not heavy" $(PYTEST_ARGS)
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@case $$(cat $(VENV)/.python) in 3.12) other=3.11;; *) other=3.12;; esac; \
 	if found=$$(Testing/find_python.sh $$other); then \

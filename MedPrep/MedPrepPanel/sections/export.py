@@ -28,6 +28,7 @@ class ExportSection(Section):
         self.job = StudyJob(execute, self.on_event, Path(slicer.app.temporaryPath))
         self.outcome: Finished | None = None
         self._pace = Pace()
+        self._stopping = False
         ui.runButton.connect("clicked(bool)", self.on_run)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
         ui.openReportButton.connect("clicked(bool)", self.on_report)
@@ -75,7 +76,7 @@ class ExportSection(Section):
             workers = self.panel.options.workers if self.panel.options else 0
             rebuild = self.ui.rebuildCheckBox.checked
             self.job.start(Path(self.study), library.library_folder(), workers, rebuild=rebuild)
-            self.outcome, self._pace = None, Pace()
+            self.outcome, self._pace, self._stopping = None, Pace(), False
             self.ui.logTextEdit.clear()
             self._progress(0, 0, _("Starting"))
         self.show()
@@ -83,11 +84,14 @@ class ExportSection(Section):
     def on_cancel(self, checked: bool = False) -> None:
         """Ask the run to stop."""
         self.job.cancel()
+        self._stopping = True  # what was said before the run heard of it changes nothing
         self.ui.statusLabel.text = _("Stopping...")
         usable(self.ui.cancelButton, "", _("The run has been asked to stop"))
 
     def on_event(self, event: Event) -> None:
         """Show what the running study says."""
+        if isinstance(event, Step) and self._stopping:
+            return
         if isinstance(event, Step):
             text = sentences.step_text(event, self._pace.left_s(event))
             self._progress(event.done, event.total, text)
