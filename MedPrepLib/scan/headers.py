@@ -12,7 +12,7 @@ from MedPrepLib.dicom.neighbors import HeaderParser
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
 from MedPrepLib.ledger import Ledger
-from MedPrepLib.scan.records import FileSeen, decoded, encoded, reading_of
+from MedPrepLib.scan.records import FilesSeen, decoded, encoded, reading_of
 from MedPrepLib.scan.walk import Listing, prefix
 
 HEARD_EVERY = 500
@@ -48,52 +48,57 @@ class HeaderReader:
         others: list[str] = []
         failures: list[str] = []
         for listing in listings:
-            files = self._known(listing.folder)
-            if not _is_unchanged(listing, files):
-                files = self._read_folder(listing, files, failures)
+            seen = self._known(listing.folder)
+            if _is_unchanged(listing, seen):
+                self._count(len(seen.names))
             else:
-                self._count(len(files))
-            for file in files:
-                if file.header is not None:
-                    headers.append(file.header)
+                seen = self._read_folder(listing, seen, failures)
+            if None not in seen.headers:
+                headers += seen.headers
+                continue
+            base = prefix(listing.folder)
+            for name, header in zip(seen.names, seen.headers, strict=True):
+                if header is not None:
+                    headers.append(header)
                 else:
-                    others.append(prefix(listing.folder) + file.name)
+                    others.append(base + name)
         return tuple(headers), tuple(others), _unreadable(failures, item)
 
-    def _known(self, folder: str) -> list[FileSeen]:
+    def _known(self, folder: str) -> FilesSeen:
         """What the ledger says of a folder; nothing when it does not say it in today's words."""
-        if self._ledger is None:
-            return []
+        records = self._ledger.headers(folder, self._reading) if self._ledger is not None else ()
         try:
-            return decoded(self._ledger.headers(folder, self._reading), folder)
+            return decoded(records, folder)
         except msgspec.DecodeError:
-            return []
+            return decoded((), folder)
 
-    def _read_folder(
-        self, listing: Listing, known: list[FileSeen], failures: list[str]
-    ) -> list[FileSeen]:
+    def _read_folder(self, listing: Listing, known: FilesSeen, failures: list[str]) -> FilesSeen:
         """Every file of a folder, read where it is new or changed."""
-        before = {file[:3]: file for file in known}
+        stamps = zip(known.names, known.sizes, known.mtimes_ns, strict=True)
+        before = dict(zip(stamps, known.headers, strict=True))
         base = prefix(listing.folder)
-        files: list[FileSeen] = []
+        seen = FilesSeen([], [], [], [])
         try:
-            stamps = zip(listing.names, listing.sizes, listing.mtimes_ns, strict=True)
-            for name, size, mtime_ns in stamps:
-                seen = before.get((name, size, mtime_ns))
+            for stamp in zip(listing.names, listing.sizes, listing.mtimes_ns, strict=True):
                 self._count(1)
-                if seen is None:
-                    try:
-                        seen = self._parse(base + name, FileSeen(name, size, mtime_ns, None))
-                    except ReadError as error:
-                        failures.append(str(error))
-                        continue
-                files.append(seen)
+                if stamp in before:
+                    seen.add(*stamp, before[stamp])
+                    continue
+                name, size, mtime_ns = stamp
+                try:
+                    header = self._parse(base + name)
+                except ReadError as error:
+                    failures.append(str(error))
+                    continue
+                if header is not None:
+                    size, mtime_ns = header.size_bytes, header.mtime_ns
+                seen.add(name, size, mtime_ns, header)
         finally:
             if self._ledger is not None:
-                self._ledger.keep_headers(listing.folder, self._reading, encoded(files))
-        return files
+                self._ledger.keep_headers(listing.folder, self._reading, encoded(seen))
+        return seen
 
-    def _parse(self, path: str, seen: FileSeen) -> FileSeen:
+    def _parse(self, path: str) -> SliceHeader | None:
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -101,9 +106,9 @@ class HeaderReader:
         try:
             header = self._parser.read(path)
         except NotDicomError:
-            return seen
+            return None
         self.headers_read += 1
-        return FileSeen(seen.name, header.size_bytes, header.mtime_ns, header)
+        return header
 
     def _count(self, files: int) -> None:
         self.files_seen += files
@@ -112,14 +117,11 @@ class HeaderReader:
             self._on_files(self.files_seen)
 
 
-def _is_unchanged(listing: Listing, files: Sequence[FileSeen]) -> bool:
-    if len(files) != len(listing.names):
-        return False
-    names, sizes, mtimes_ns, _ = zip(*files, strict=True)
+def _is_unchanged(listing: Listing, seen: FilesSeen) -> bool:
     return (
-        list(names) == listing.names
-        and list(sizes) == listing.sizes
-        and list(mtimes_ns) == listing.mtimes_ns
+        seen.names == listing.names
+        and seen.sizes == listing.sizes
+        and seen.mtimes_ns == listing.mtimes_ns
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -23,13 +23,20 @@ _STAMP = ("path", "size_bytes", "mtime_ns")
 _FIELDS = tuple(name for name in SliceHeader.__struct_fields__ if name not in _STAMP)
 
 
-class FileSeen(NamedTuple):
-    """One file of a folder as it was read; without a header when it is no DICOM."""
+class FilesSeen(NamedTuple):
+    """The files of a folder as they were read, by column; no header for what is no DICOM."""
 
-    name: str
-    size: int
-    mtime_ns: int
-    header: SliceHeader | None
+    names: list[str]
+    sizes: list[int]
+    mtimes_ns: list[int]
+    headers: list[SliceHeader | None]
+
+    def add(self, name: str, size: int, mtime_ns: int, header: SliceHeader | None) -> None:
+        """One more file."""
+        self.names.append(name)
+        self.sizes.append(size)
+        self.mtimes_ns.append(mtime_ns)
+        self.headers.append(header)
 
 
 def _columns_type() -> Any:
@@ -65,35 +72,43 @@ def reading_of(key_tags: Sequence[str]) -> str:
     return hashlib.sha256(facts).hexdigest()[:16]
 
 
-def encoded(files: Sequence[FileSeen]) -> Iterator[bytes]:
+def encoded(seen: FilesSeen) -> Iterator[bytes]:
     """The records of a folder's files."""
-    for start in range(0, len(files), FILES_PER_RECORD):
-        part = files[start : start + FILES_PER_RECORD]
-        headers = [file.header for file in part if file.header is not None]
+    for start in range(0, len(seen.names), FILES_PER_RECORD):
+        names, sizes, mtimes_ns, given = (c[start : start + FILES_PER_RECORD] for c in seen)
+        headers = [header for header in given if header is not None]
         columns = _Columns(*(_column([getattr(h, name) for h in headers]) for name in _FIELDS))
-        names, sizes, mtimes_ns, _ = map(list, zip(*part, strict=True))
-        dicom = [file.header is not None for file in part]
+        dicom = [header is not None for header in given]
         yield _encoder.encode(_Record(names, sizes, mtimes_ns, dicom, columns))
 
 
-def decoded(records: Iterable[bytes], folder: str) -> list[FileSeen]:
+def decoded(records: Iterable[bytes], folder: str) -> FilesSeen:
     """The files of a folder, in the order in which they were given.
 
     Raises msgspec.DecodeError (msgspec.ValidationError) for bytes that are no record.
     """
-    files: list[FileSeen] = []
+    seen = FilesSeen([], [], [], [])
     base = prefix(folder)
     for content in records:
         record = _decoder.decode(content)
-        places = zip(record.names, record.sizes, record.mtimes_ns, record.dicom, strict=True)
-        stamps = [(base + name, size, time) for name, size, time, is_ in places if is_]
-        headers: Iterator[SliceHeader] = iter(())
-        if stamps:
-            columns = (_spread(getattr(record.columns, name)) for name in _FIELDS)
-            headers = map(SliceHeader, *zip(*stamps, strict=True), *columns)
-        given = (next(headers) if is_ else None for is_ in record.dicom)
-        files += map(FileSeen, record.names, record.sizes, record.mtimes_ns, given)
-    return files
+        columns = (record.names, record.sizes, record.mtimes_ns, _headers(record, base))
+        for kept, found in zip(seen, columns, strict=True):
+            kept.extend(found)
+    return seen
+
+
+def _headers(record: Any, base: str) -> list[SliceHeader | None]:
+    """The headers of a record, None where a file has none; no loop in Python over them."""
+    paths = [base + name for name in compress(record.names, record.dicom)]
+    stamps = (compress(column, record.dicom) for column in (record.sizes, record.mtimes_ns))
+    columns = [repeat(c[0]) if len(c) == 1 else c for c in msgspec.structs.astuple(record.columns)]
+    made: list[SliceHeader | None] = list(map(SliceHeader, paths, *stamps, *columns))
+    if len(made) != sum(record.dicom):
+        raise msgspec.ValidationError("columns of different lengths")
+    if len(made) == len(record.dicom):
+        return made
+    rest = iter(made)
+    return [next(rest) if is_dicom else None for is_dicom in record.dicom]
 
 
 def _column(values: list[Any]) -> list[Any]:
@@ -103,7 +118,3 @@ def _column(values: list[Any]) -> list[Any]:
     if same and _encoder.encode(values) == _encoder.encode(first * len(values)):
         return first
     return values
-
-
-def _spread(column: list[Any]) -> Iterable[Any]:
-    return repeat(column[0]) if len(column) == 1 else column

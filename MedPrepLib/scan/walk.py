@@ -71,7 +71,7 @@ def _was_visited(folder: str, visited: set[tuple[int, int]]) -> bool:
 
 def _listed(folder: str) -> tuple[Listing, list[str]]:
     """The files and the names of the folders directly in ``folder``; none when it is forbidden."""
-    files: list[tuple[str, int, int]] = []
+    files: dict[str, os.DirEntry[str]] = {}
     folders: list[str] = []
     try:
         entries = os.scandir(folder)
@@ -83,18 +83,24 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
             if name.startswith("."):
                 continue
             if entry.is_file(follow_symlinks=False):
-                if name in IGNORED_NAMES:
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # gone since it was listed
-                    continue
-                files.append((name, status.st_size, status.st_mtime_ns))
+                if name not in IGNORED_NAMES:
+                    files[name] = entry
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(name)
-    files.sort()
-    names, sizes, mtimes_ns = map(list, zip(*files, strict=True)) if files else ([], [], [])
-    return Listing(folder, names, sizes, mtimes_ns), folders
+    return _stamped(folder, files), folders
+
+
+def _stamped(folder: str, files: dict[str, os.DirEntry[str]]) -> Listing:
+    listing = Listing(folder, [], [], [])
+    for name in sorted(files):
+        try:
+            status = files[name].stat(follow_symlinks=False)
+        except FileNotFoundError:  # gone since it was listed
+            continue
+        listing.names.append(name)
+        listing.sizes.append(status.st_size)
+        listing.mtimes_ns.append(status.st_mtime_ns)
+    return listing
 
 
 def files_in(folder: Path) -> tuple[str, ...]:

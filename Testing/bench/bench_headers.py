@@ -146,7 +146,7 @@ def header_rows(paths, folders, rounds):
         print(f"{name:<36}{per_file}{other / own:8.1f}x{shown}{met}", flush=True)
 
 
-def rescan_rows(tree, count, rounds):
+def rescan_rows(tree, count, rounds, target_us):
     """Listing alone, a first scan into an empty ledger, and scans that change nothing."""
 
     def scan(ledger):
@@ -155,20 +155,27 @@ def rescan_rows(tree, count, rounds):
         assert len(headers) == count
         return reader.headers_read
 
-    with open_ledger(tree.parent / "ledger.sqlite") as ledger:
+    with open_ledger(tree.parent / f"{tree.name}.sqlite") as ledger:
         first = cpu_s(lambda: scan(ledger))
         assert scan(ledger) == 0
         listing = [cpu_s(lambda: list(listings_below(tree))) for _ in range(3 * rounds)]
         again = [cpu_s(lambda: scan(ledger)) for _ in range(3 * rounds)]
     rows = [
         ("first scan, ledger included", [first], 0),
-        ("rescan, nothing changed", again, RESCAN_US),
+        ("rescan, nothing changed", again, target_us),
         ("of this, listing with size and time", listing, 0),
     ]
     for name, times, target in rows:
         per_file = statistics.median(times) / count * 1e6
         shown = f"<= {target} us" + ("  missed" if per_file > target else "") if target else ""
-        print(f"{name:<36}{per_file:8.1f}  {shown}", flush=True)
+        print(f"{name:<36}{count:8}{per_file:11.1f}  {shown}", flush=True)
+
+
+def one_file_per_folder(paths, tree):
+    for number, path in enumerate(paths):
+        folder = tree / f"{number:06d}"
+        folder.mkdir(parents=True)
+        (folder / "IM1").hardlink_to(path)
 
 
 def main():
@@ -184,7 +191,11 @@ def main():
         folders = sorted({str(Path(path).parent) for path in paths})
         assert (len(paths), len(folders)) == (given.files, series)
         header_rows(paths, folders, given.rounds)
-        rescan_rows(tree, given.files, given.rounds)
+        rescan_rows(tree, given.files, given.rounds, RESCAN_US)
+        print("one file in every folder")
+        few = paths[::4]
+        one_file_per_folder(few, tree.parent / "scattered")
+        rescan_rows(tree.parent / "scattered", len(few), given.rounds, 0)
 
 
 if __name__ == "__main__":

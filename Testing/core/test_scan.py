@@ -24,7 +24,7 @@ from MedPrepLib.sample import write_sample
 from MedPrepLib.sample.niftifile import write_nifti
 from MedPrepLib.scan import Scanned, scan
 from MedPrepLib.scan.headers import HeaderReader
-from MedPrepLib.scan.records import FileSeen, decoded, encoded, reading_of
+from MedPrepLib.scan.records import FilesSeen, decoded, encoded, reading_of
 from MedPrepLib.scan.walk import listings_below
 
 LABELS = "\n[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
@@ -297,14 +297,15 @@ def test_a_record_that_is_none_is_read_anew(tmp_path) -> None:
 
 def test_records_give_back_headers_bit_by_bit(tmp_path) -> None:
     header = read_header(write_series(tmp_path, 1)[0])
-    others = [
-        msgspec.structs.replace(header, path=str(tmp_path / name), position=position)
-        for name, position in (("a", (0.0, 1.0, 2.0)), ("b", (-0.0, 1.0, 2.0)))
-    ]
-    files = [FileSeen(Path(h.path).name, h.size_bytes, h.mtime_ns, h) for h in others]
-    files.insert(1, FileSeen("aa", 3, 4, None))
-    back = decoded(encoded(files), str(tmp_path))
-    assert repr(back) == repr(files)
+    first, last = (
+        msgspec.structs.replace(
+            header, path=str(tmp_path / name), size_bytes=size, mtime_ns=4, position=position
+        )
+        for name, size, position in (("a", 3, (0.0, 1.0, 2.0)), ("b", 5, (-0.0, 1.0, 2.0)))
+    )
+    seen = FilesSeen(["a", "aa", "b"], [3, 9, 5], [4, 8, 4], [first, None, last])
+    back = decoded(encoded(seen), str(tmp_path))
+    assert repr(back) == repr(seen)
 
 
 def test_a_file_whose_name_is_no_text_is_named_unreadable(tmp_path) -> None:
