@@ -49,7 +49,8 @@ def stack_of(headers: Sequence[SliceHeader]) -> Stack:
     positions = np.array([h.position for h in headers], dtype=np.float64)
     heights = positions @ axes[2]
     ties = [(h.instance_number or 0, h.sop_uid, h.frame, h.path) for h in headers]
-    order = sorted(range(len(headers)), key=lambda n: (round(heights[n], 3), ties[n]))
+    ranks = list(zip(np.round(heights, 3).tolist(), ties, strict=True))
+    order = sorted(range(len(headers)), key=ranks.__getitem__)
     return Stack(tuple(headers[n] for n in order), heights[order], positions[order], axes)
 
 

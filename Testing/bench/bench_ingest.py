@@ -26,7 +26,7 @@ import dicom_files
 
 from MedPrepLib.align.resample import sampling
 from MedPrepLib.config.settings import Screen, Standardize
-from MedPrepLib.dicom.headers import read_header
+from MedPrepLib.dicom.neighbors import HeaderParser
 from MedPrepLib.dicom.pixels import read_series
 from MedPrepLib.dicom.series import arrange
 from MedPrepLib.geometry import Geometry
@@ -71,7 +71,9 @@ def write_ct(folder: Path, slices: int) -> list[str]:
 
 
 def headers_of(paths):
-    return arrange([read_header(p) for p in paths], "case", Screen(min_slices=2)).headers
+    """In order, read one after the other as a scan reads them."""
+    parser = HeaderParser()
+    return arrange([parser.read(p) for p in paths], "case", Screen(min_slices=2)).headers
 
 
 # --- reading ------------------------------------------------------------------------------
