@@ -358,6 +358,7 @@ def test_slices_that_cannot_be_read_as_gray_images_are_rejected(tmp_path, code, 
     assert arranged.geometry is None
 
 
+@pytest.mark.fault("F16")
 def test_a_truncated_file_is_found_before_its_pixels_are_read(tmp_path):
     paths = write_series(tmp_path)
     whole = Path(paths[1]).read_bytes()
@@ -366,6 +367,7 @@ def test_a_truncated_file_is_found_before_its_pixels_are_read(tmp_path):
     assert "1 of 5 files: pixel data are truncated, 384 bytes expected, 284 found" in message
 
 
+@pytest.mark.fault("F17", "F19")
 def test_a_small_compressed_file_cannot_promise_gigabytes(tmp_path):
     def edit(ds, _):
         ds.Rows = ds.Columns = 65535
@@ -376,6 +378,7 @@ def test_a_small_compressed_file_cannot_promise_gigabytes(tmp_path):
     assert "bytes promised" in _message(arranged, "IMPLAUSIBLE_SIZE")
 
 
+@pytest.mark.fault("F17")
 def test_more_voxels_than_the_limit_are_implausible(tmp_path):
     arranged = _arranged(write_series(tmp_path, 6), Screen(max_voxels=1000))
     assert "16 x 12 x 6 voxels" in _message(arranged, "IMPLAUSIBLE_SIZE")

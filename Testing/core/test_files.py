@@ -231,20 +231,6 @@ def test_each_fault_of_a_metaimage_header_gets_its_code(tmp_path, old, new, code
         read_volume(path)
 
 
-@pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_volume_cut_anywhere_is_never_read(tmp_path, name, compressed):
-    path = tmp_path / name
-    array = np.random.default_rng(0).integers(0, 999, (8, 16, 20)).astype(np.int16)
-    image = to_sitk(Volume(array, Geometry((20, 16, 8))))
-    sitk.WriteImage(image, str(path), compressed)
-    whole = path.read_bytes()
-    for part in np.random.default_rng(2).uniform(0, 1, 20):
-        path.write_bytes(whole[: int(part * len(whole))])
-        with pytest.raises(ReadError):
-            read_volume(path)
-
-
 def test_things_that_are_no_files_are_refused_without_opening_them(tmp_path):
     os.mkfifo(tmp_path / "pipe.nrrd")
     (tmp_path / "folder.nii").mkdir()

@@ -233,6 +233,7 @@ def test_an_analyze_file_is_not_taken_for_nifti(tmp_path):
     assert "Analyze" in finding.message
 
 
+@pytest.mark.fault("F16")
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_a_file_cut_anywhere_is_found_out(tmp_path, suffix):
     path = tmp_path / f"cut{suffix}"
@@ -266,6 +267,7 @@ def test_a_gzip_file_of_several_members_is_sound(tmp_path):
     np.testing.assert_array_equal(read_nifti(path).array, read_nifti(tmp_path / "good.nii").array)
 
 
+@pytest.mark.fault("F17", "F19")
 def test_a_small_compressed_file_cannot_promise_gigabytes(tmp_path):
     plain = good(tmp_path)
     patched(plain, 42, "hhh", 1000, 1000, 1000)
