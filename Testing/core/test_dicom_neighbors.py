@@ -154,7 +154,7 @@ def as_pydicom_says(content: bytes) -> tuple[dict[int, bytes], bool, bool]:
         return {}, False, False
     found = {}
     for tag in wanted:
-        element = dataset.get_item(tag)
+        element = dataset.get_item(tag, keep_deferred=True)  # as it lies there, never converted
         if isinstance(element, RawDataElement) and element.value and element.length <= 65_536:
             found[tag] = element.value
     try:
