@@ -53,15 +53,11 @@ class HeaderReader:
                 self._count(len(seen.names))
             else:
                 seen = self._read_folder(listing, seen, failures)
-            if None not in seen.headers:
-                headers += seen.headers
-                continue
-            base = prefix(listing.folder)
-            for name, header in zip(seen.names, seen.headers, strict=True):
-                if header is not None:
-                    headers.append(header)
-                else:
-                    others.append(base + name)
+            headers.extend(filter(None, seen.headers))
+            if None in seen.headers:
+                base = prefix(listing.folder)
+                pairs = zip(seen.names, seen.headers, strict=True)
+                others += [base + name for name, header in pairs if header is None]
         return tuple(headers), tuple(others), _unreadable(failures, item)
 
     def _known(self, folder: str) -> FilesSeen:

@@ -91,9 +91,10 @@ def decoded(records: Iterable[bytes], folder: str) -> FilesSeen:
     base = prefix(folder)
     for content in records:
         record = _decoder.decode(content)
-        columns = (record.names, record.sizes, record.mtimes_ns, _headers(record, base))
-        for kept, found in zip(seen, columns, strict=True):
-            kept.extend(found)
+        seen.headers.extend(_headers(record, base))
+        seen.names.extend(record.names)
+        seen.sizes.extend(record.sizes)
+        seen.mtimes_ns.extend(record.mtimes_ns)
     return seen
 
 
@@ -101,9 +102,10 @@ def _headers(record: Any, base: str) -> list[SliceHeader | None]:
     """The headers of a record, None where a file has none; no loop in Python over them."""
     paths = [base + name for name in compress(record.names, record.dicom)]
     stamps = (compress(column, record.dicom) for column in (record.sizes, record.mtimes_ns))
+    lengths = {len(c) for c in (record.names, record.sizes, record.mtimes_ns, record.dicom)}
     columns = [repeat(c[0]) if len(c) == 1 else c for c in msgspec.structs.astuple(record.columns)]
     made: list[SliceHeader | None] = list(map(SliceHeader, paths, *stamps, *columns))
-    if len(made) != sum(record.dicom):
+    if len(lengths) > 1 or len(made) != sum(record.dicom):
         raise msgspec.ValidationError("columns of different lengths")
     if len(made) == len(record.dicom):
         return made
