@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -161,6 +162,7 @@ def test_renamed_columns_and_tabs_are_read(tmp_path) -> None:
     assert one.case.id == "q"
 
 
+@pytest.mark.fault("F23")
 def test_a_dicom_tree_finds_series_by_content_whatever_files_are_called(sample, tmp_path) -> None:
     series = sample / "raw/south/BR-0005/baseline/image"
     deep = tmp_path / "export" / "a" / "b"
@@ -169,12 +171,15 @@ def test_a_dicom_tree_finds_series_by_content_whatever_files_are_called(sample, 
         shutil.copy(path, deep / f"{number:04d}")
     (deep / "readme.txt").write_text("not DICOM")
     (deep / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM junk")
+    with zipfile.ZipFile(deep / "packed.dcm", "w") as packed:
+        packed.write(deep / "0000", "0000")
     scanned = found(tmp_path, 'kind = "dicom"\npath = "export"\ncenter = "east"')
     (one,) = scanned.candidates
     assert one.case.id == "a/b"
     assert one.case.patient.center == "east"
     assert one.case.image.geometry is not None
     assert [f.code for f in scanned.findings] == ["FILE_IGNORED"]
+    assert "2 of" in scanned.findings[0].message
 
 
 def test_masks_of_a_dicom_tree_lie_in_a_folder_per_case(sample, tmp_path) -> None:
