@@ -17,11 +17,14 @@ from MedPrepLib import __version__
 from MedPrepLib.command.audit import audit
 from MedPrepLib.command.case import check, compare
 from MedPrepLib.command.cohort import describe, verify
+from MedPrepLib.command.completion import completion
+from MedPrepLib.command.doctor import doctor
 from MedPrepLib.command.export import export
+from MedPrepLib.command.init import init
 from MedPrepLib.command.quarantine import quarantine, readmit
 from MedPrepLib.command.rules import rules
 from MedPrepLib.command.run import demo, run
-from MedPrepLib.command.start import findings, init, sample
+from MedPrepLib.command.start import findings, sample
 from MedPrepLib.errors import ConfigError, MedPrepError
 
 WRONG_CALL = 2
@@ -37,7 +40,7 @@ def medprep() -> None:
 
 COMMANDS = (
     init, sample, run, demo, quarantine, readmit, rules, findings, check, compare, describe, verify,
-    audit, export,
+    audit, export, doctor, completion,
 )  # fmt: skip
 for command in COMMANDS:
     medprep.add_command(command)

@@ -1,4 +1,4 @@
-"""``medprep init``, ``sample`` and ``findings``: how to begin, and what the codes mean."""
+"""``medprep sample`` and ``findings``: how to begin, and what the codes mean."""
 
 from __future__ import annotations
 
@@ -8,55 +8,6 @@ import click
 
 from MedPrepLib.command.output import COLORS, echo_json
 from MedPrepLib.errors import RunError
-
-
-@click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--labels",
-    default="lesion",
-    show_default=True,
-    help="Names of the structures, separated by commas.",
-)
-def init(folder: Path, labels: str) -> None:
-    """Write a commented study.toml for the data in FOLDER.
-
-    Looks at FOLDER to tell a table, an nnU-Net folder, center/patient/case folders and a DICOM
-    tree apart. An existing study.toml is left alone.
-    """
-    from MedPrepLib.config import parse_study
-    from MedPrepLib.config.template import study_template, toml_text
-
-    path = folder / "study.toml"
-    if path.exists():
-        raise RunError(f"{path} exists already; edit it or move it away")
-    names = [name.strip() for name in labels.split(",") if name.strip()]
-    sections = "\n".join(
-        f"[labels.{toml_text(name)}]\nvalue = {value}" for value, name in enumerate(names, 1)
-    )
-    kind, source = _guess_source(folder)
-    text = study_template(folder.resolve().name or "study", source, sections)
-    parse_study(text, path.name)
-    path.write_text(text, encoding="utf-8")
-    click.echo(f"Wrote {path}: the data look like {kind}.")
-    click.echo(f"Next: read it, then  medprep run {path}")
-
-
-def _guess_source(folder: Path) -> tuple[str, str]:
-    """What the folder looks like, in words and as TOML."""
-    from MedPrepLib.config.template import toml_text
-
-    tables = sorted([*folder.glob("*.csv"), *folder.glob("*.tsv")])
-    if (folder / "dataset.json").is_file() and (folder / "imagesTr").is_dir():
-        return "an nnU-Net raw folder", '[[sources]]\nkind = "nnunet"\npath = "."'
-    if tables:
-        name = toml_text(tables[0].name)
-        return f"a case table ({tables[0].name})", f'[[sources]]\nkind = "table"\npath = {name}'
-    for root in (folder, *sorted(p for p in folder.iterdir() if p.is_dir())):
-        if next(root.glob("*/*/*/masks"), None) or next(root.glob("*/*/*/image*"), None):
-            path = toml_text(root.relative_to(folder).as_posix())
-            return "center/patient/case folders", f'[[sources]]\nkind = "folders"\npath = {path}'
-    return "a DICOM tree", '[[sources]]\nkind = "dicom"\npath = "."\ncenter = "center-1"'
 
 
 @click.command()

@@ -119,9 +119,9 @@ Source = DicomSource | FolderSource | TableSource | NnunetSource
 class TerminologyCode(Section, frozen=True):
     """A coded concept (DICOM PS3.16)."""
 
-    scheme: Name
-    value: Name
-    meaning: str = ""
+    scheme: Annotated[Name, Meta(description="coding scheme, such as SCT (SNOMED CT)")]
+    value: Annotated[Name, Meta(description="code in that scheme")]
+    meaning: Annotated[str, Meta(description="what the code stands for, in words")] = ""
 
 
 class LabelSection(Section, frozen=True):
@@ -131,9 +131,13 @@ class LabelSection(Section, frozen=True):
     color: Annotated[
         tuple[ColorValue, ColorValue, ColorValue] | None, Meta(description="sRGB, 0-255")
     ] = None
-    aliases: tuple[str, ...] = ()
+    aliases: Annotated[
+        tuple[str, ...], Meta(description="other names of it in masks and objects")
+    ] = ()
     partner: Annotated[str, Meta(description="the same structure on the other side")] = ""
-    terminology: TerminologyCode | None = None
+    terminology: Annotated[
+        TerminologyCode | None, Meta(description="what it is, as a code; matches segments, too")
+    ] = None
 
 
 class Screen(Section, frozen=True):
@@ -205,8 +209,8 @@ class Screen(Section, frozen=True):
 class Window(Section, frozen=True):
     """A display window (plain formula: level - width/2 .. level + width/2)."""
 
-    level: Annotated[float, Meta(ge=-32768, le=32767)]
-    width: Annotated[float, Meta(ge=1, le=65535)]
+    level: Annotated[float, Meta(ge=-32768, le=32767, description="center, HU")]
+    width: Annotated[float, Meta(ge=1, le=65535, description="HU")]
 
 
 def _windows() -> dict[str, Window]:
@@ -483,9 +487,13 @@ class Run(Section, frozen=True):
 class Study(Section, frozen=True):
     """A whole study file."""
 
-    name: Name
-    sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
-    labels: dict[str, LabelSection] = {}
+    name: Annotated[Name, Meta(description="of the study, as the report shows it")]
+    sources: Annotated[
+        tuple[Source, ...], Meta(min_length=1, description="where images and masks come from")
+    ]
+    labels: Annotated[
+        dict[str, LabelSection], Meta(description="the structures; required without labels_file")
+    ] = {}
     labels_file: Annotated[
         str, Meta(description="a 3D Slicer color table (.csv, .ctbl) in place of [labels]")
     ] = ""
@@ -506,8 +514,12 @@ class Study(Section, frozen=True):
             description="file of findings that people accepted (medprep readmit writes it)",
         ),
     ] = "readmitted.toml"
-    task: Task = "segmentation"
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    task: Annotated[
+        Task, Meta(description="what is packed as targets: masks, boxes, or labels per slice")
+    ] = "segmentation"
+    seed: Annotated[
+        int, Meta(ge=0, le=2**63 - 1, description="all randomness of a run comes from it")
+    ] = 0
     screen: Screen = Screen()
     standardize: Standardize = Standardize()
     align: Align = Align()

@@ -6,7 +6,7 @@ It is made from the types in settings.py, so it cannot say anything else than th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,8 +18,15 @@ from MedPrepLib.config.settings import Study
 _LEADING = ("name", "sources", "labels")
 
 
-def study_template(name: str, sources: str, labels: str) -> str:
-    """The text of a study file with the given TOML for sources and labels."""
+def study_template(
+    name: str, sources: str, labels: str, chosen: Mapping[str, Any] | None = None
+) -> str:
+    """The text of a study file with the given TOML for sources and labels.
+
+    ``chosen`` holds settings that somebody made up their mind about, by path ("agree.threshold");
+    those that differ from the default stand in the text without a #.
+    """
+    chosen = chosen or {}
     kind = mi.type_info(Study)
     assert isinstance(kind, mi.StructType)  # noqa: S101 - for the type checker; Study is a struct
     lines = [
@@ -28,11 +35,11 @@ def study_template(name: str, sources: str, labels: str) -> str:
         f"name = {toml_text(name)}",
     ]
     plain = [f for f in kind.fields if f.name not in _LEADING and not _is_section(f)]
-    lines += [line for field in plain for line in _setting(field)]
+    lines += [line for field in plain for line in _setting(field, chosen.get(field.name))]
     lines += ["", sources.strip(), "", labels.strip(), ""]
     for field in kind.fields:
         if _is_section(field):
-            lines += _section(field)
+            lines += _section(field, chosen)
     return "\n".join(lines) + "\n"
 
 
@@ -40,7 +47,7 @@ def _is_section(field: mi.Field) -> bool:
     return isinstance(field.type, mi.StructType)
 
 
-def _section(field: mi.Field) -> Iterator[str]:
+def _section(field: mi.Field, chosen: Mapping[str, Any]) -> Iterator[str]:
     section = field.type
     if not isinstance(section, mi.StructType):
         return
@@ -49,10 +56,10 @@ def _section(field: mi.Field) -> Iterator[str]:
     yield f"# {doc}"
     yield f"[{field.encode_name}]"
     for setting in section.fields:
-        yield from _setting(setting)
+        yield from _setting(setting, chosen.get(f"{field.name}.{setting.name}"))
 
 
-def _setting(field: mi.Field) -> Iterator[str]:
+def _setting(field: mi.Field, chosen: Any = None) -> Iterator[str]:
     about, span, kind = "", "", field.type
     while isinstance(kind, mi.Metadata):
         about = (kind.extra_json_schema or {}).get("description", about)
@@ -63,7 +70,8 @@ def _setting(field: mi.Field) -> Iterator[str]:
         span = " | ".join(str(value) for value in kind.values)
     note = "; ".join(part for part in (about, span) if part)
     default = _default(field)
-    line = f"# {field.encode_name} = {_toml(default)}"
+    wanted = chosen is not None and chosen != default
+    line = f"{'' if wanted else '# '}{field.encode_name} = {_toml(chosen if wanted else default)}"
     yield f"{line}  # {note}" if note else line
 
 

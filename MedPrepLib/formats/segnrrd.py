@@ -32,6 +32,12 @@ def is_seg_nrrd(header: NrrdHeader) -> bool:
     return any(_SEGMENT_KEY.fullmatch(key) for key in header.keys)
 
 
+def segment_names(header: NrrdHeader) -> tuple[str, ...]:
+    """The names of the listed segments, in the order of the file; no voxel is read."""
+    rows = _segment_table(header.keys).values()
+    return tuple(name for row in rows if (name := row.get("Name", "").strip()))
+
+
 def read_seg_nrrd(path: Path, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
     """Every layer and every listed segment, on the file's own (often cropped) grid.
 

@@ -114,6 +114,11 @@ def _read(path: Path, tags: list[str] | None) -> Dataset:
     return dcmread(path, stop_before_pixels=tags is not None, specific_tags=list(tags or ()))
 
 
+def read_tags(path: Path, keywords: list[str]) -> Dataset:
+    """Some attributes of a DICOM file, without its pixels; call it inside :func:`decoding`."""
+    return _read(path, keywords)
+
+
 def items(dataset: Any, keyword: str) -> list[Any]:
     """The items of a sequence; none when it is absent or empty."""
     return list(dataset.get(keyword) or ())
