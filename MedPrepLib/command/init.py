@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
-from MedPrepLib.command.output import plain
+from MedPrepLib.command.output import plain, quoted
 from MedPrepLib.errors import RunError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def init(folder: Path, labels: str | None, interview: bool) -> None:
     unnamed = () if labels or seen.labels or interview else (NO_LABELS,)
     for problem in (*seen.problems, *unnamed):
         click.echo(f"To do: {plain(problem)}")
-    click.echo(f"Next: check sources and labels in it, then  medprep run {shlex.quote(str(path))}")
+    click.echo(f"Next: check sources and labels in it, then  medprep run {quoted(path)}")
 
 
 def _echo_seen(folder: Path, seen: Survey) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,13 +15,19 @@ from MedPrepLib.findings import Finding, Severity
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_CELL = 200
+MAX_SENTENCE = 600
 COLORS = {Severity.NOTE: "bright_black", Severity.REVIEW: "yellow", Severity.REJECT: "red"}
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = MAX_CELL) -> str:
     """Text that cannot steer a terminal: control characters become blanks, long ones are cut."""
     clean = _CONTROL.sub(" ", text)
-    return clean if len(clean) <= MAX_CELL else clean[: MAX_CELL - 3] + "..."
+    return clean if len(clean) <= longest else clean[: longest - 3] + "..."
+
+
+def quoted(path: Path) -> str:
+    """A path as it is typed into a shell."""
+    return shlex.quote(str(path))
 
 
 def echo_json(value: Any) -> None:
@@ -32,9 +40,10 @@ def echo_findings(findings: Iterable[Finding]) -> None:
     ordered = sorted(findings, key=lambda f: (-f.severity, f.item, f.code))
     for finding in ordered:
         word = click.style(f"{finding.severity.word:>6}", fg=COLORS[finding.severity])
-        click.echo(f"{word}  {plain(finding.item)}  {finding.code}: {plain(finding.message)}")
+        said = plain(finding.message, MAX_SENTENCE)
+        click.echo(f"{word}  {plain(finding.item)}  {finding.code}: {said}")
         if finding.severity > Severity.NOTE:
-            click.echo(f"        {plain(finding.remedy)}")
+            click.echo(f"        {plain(finding.remedy, MAX_SENTENCE)}")
 
 
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from MedPrepLib.command.output import echo_json, plain
+from MedPrepLib.command.output import MAX_SENTENCE, echo_json, plain, quoted
 
 if TYPE_CHECKING:
     from MedPrepLib.pipeline.quarantine import Quarantine
@@ -73,7 +73,7 @@ def readmit(
         raise click.UsageError(str(error)) from None
     done = "is not re-admitted any more" if withdraw else "is re-admitted"
     click.echo(f"{plain(case)} {done} in spite of {code}, said {plain(by)}.")
-    click.echo(f"Next: medprep run {study}")
+    click.echo(f"Next: medprep run {quoted(study)}")
 
 
 def _echo_quarantine(held: Quarantine) -> None:
@@ -84,9 +84,9 @@ def _echo_quarantine(held: Quarantine) -> None:
         fixed = "" if rows[0][1].acceptable else ", cannot be accepted"
         click.echo(f"{code}: {count} case{'s' * (count > 1)}{fixed}")
         for name, reason in rows:
-            click.echo(f"  {plain(name)}  {plain(reason.message)}")
+            click.echo(f"  {plain(name)}  {plain(reason.message, MAX_SENTENCE)}")
         for remedy in dict.fromkeys(reason.remedy for _, reason in rows):
-            click.echo(f"      {plain(remedy)}")
+            click.echo(f"      {plain(remedy, MAX_SENTENCE)}")
     for one in held.readmitted:
         why = one.readmission
         click.echo(

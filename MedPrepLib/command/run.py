@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from MedPrepLib.command.cancel import cancelled_by
-from MedPrepLib.command.output import echo_findings, echo_json, plain
+from MedPrepLib.command.output import echo_findings, echo_json, plain, quoted
 from MedPrepLib.command.progress import listener
 from MedPrepLib.findings import Severity, worst
 
@@ -99,6 +99,7 @@ def run(
         echo_json(_as_record(summary, status))
     else:
         echo_summary(summary)
+        _echo_next(summary, study, status)
     return status
 
 
@@ -157,6 +158,18 @@ def echo_summary(summary: Summary) -> None:
     if summary.report is not None:
         click.echo(f"Report: {summary.report}")
     click.echo(f"Private: {summary.private} (names and paths; do not share)")
+
+
+def _echo_next(summary: Summary, study: Path, status: int) -> None:
+    """Why the command does not end with 0, and what to type next."""
+    if summary.excluded:
+        click.echo(
+            f"Next: medprep quarantine {quoted(study)}    what was left out, what would help"
+        )
+    elif summary.plan is not None:
+        click.echo(f"Next: medprep describe {quoted(summary.cohort)}")
+    if status == FOUND:
+        click.echo("Exit status 1: something is left out or to be looked at (see --fail-on).")
 
 
 def _echo_worst(summary: Summary) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from MedPrepLib.command.output import COLORS, echo_json
+from MedPrepLib.command.output import COLORS, echo_json, quoted
 from MedPrepLib.errors import RunError
 
 
@@ -15,7 +15,7 @@ from MedPrepLib.errors import RunError
 def sample(folder: Path) -> None:
     """Write the embedded sample study (synthetic patients with every typical flaw) to FOLDER."""
     write_sample_study(folder)
-    click.echo(f"Next: medprep run {folder / 'study.toml'}")
+    click.echo(f"Next: medprep run {quoted(folder / 'study.toml')}")
 
 
 def write_sample_study(folder: Path) -> None:
