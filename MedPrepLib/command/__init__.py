@@ -32,7 +32,31 @@ FAILED = 3
 CANCELLED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class WholeSentences(click.Group):
+    """A group whose list of commands is not cut in the middle of a sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One row per command, its first paragraph wrapped."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (
+                        name,
+                        " ".join(
+                            (command.help or "").replace("\b", "").partition("\n\n")[0].split()
+                        ),
+                    )
+                    for name, command in sorted(self.commands.items())
+                ]
+            )
+
+
+@click.group(
+    cls=WholeSentences,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: medprep demo, or medprep init FOLDER for your own data. In trouble: "
+    "medprep doctor.",
+)
 @click.version_option(__version__, prog_name="medprep")
 def medprep() -> None:
     """Turn raw hospital exports and several doctors' annotations into a curated cohort."""

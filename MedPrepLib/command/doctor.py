@@ -66,9 +66,20 @@ def _echo(found: Checkup) -> None:
     missing = [line for line in found.lines if line.state == "missing"]
     if missing:
         click.echo("What is marked -- is optional; to have it:")
-        _echo_remedies(missing)
+        extras = [line for line in missing if line in found.extras and line.name != "codecs"]
+        _echo_remedies([line for line in missing if line not in extras])
+        _echo_extras(extras)
+    click.echo("Next: medprep sample study, or medprep init FOLDER for your own data")
+
+
+def _echo_extras(lines: Sequence[Line]) -> None:
+    """One line for all, where the commands differ in the name alone."""
+    patterns = {line.remedy.replace(f"[{line.name}]", "[NAME]") for line in lines}
+    if len(lines) > 1 and len(patterns) == 1:
+        names = ", ".join(line.name for line in lines)
+        click.echo(f"  {patterns.pop()}    (NAME: {names})")
     else:
-        click.echo("Next: medprep sample study, or medprep init FOLDER for your own data")
+        _echo_remedies(lines)
 
 
 def _echo_lines(title: str, lines: Sequence[Line]) -> None:
