@@ -37,18 +37,15 @@ class WholeSentences(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One row per command, its first paragraph wrapped."""
+        commands = [self.commands[name] for name in self.list_commands(ctx)]
+        rows = [(str(command.name), first_paragraph(command)) for command in commands]
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (
-                        name,
-                        " ".join(
-                            (command.help or "").replace("\b", "").partition("\n\n")[0].split()
-                        ),
-                    )
-                    for name, command in sorted(self.commands.items())
-                ]
-            )
+            formatter.write_dl(rows)
+
+
+def first_paragraph(command: click.Command) -> str:
+    """What the help of a command begins with, on one line."""
+    return " ".join((command.help or "").partition("\n\n")[0].split())
 
 
 @click.group(

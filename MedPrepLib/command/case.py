@@ -41,8 +41,8 @@ def check(image: Path, masks: tuple[Path, ...], as_json: bool) -> int:
         ]
         if rows:
             echo_table(("mask", "verdict", "distance", "cause"), rows)
-        for answer in answers.values():
-            click.echo(answer.sentence)
+        for name, answer in answers.items():
+            click.echo(f"{plain(name)}: {answer.sentence}")
         echo_findings(findings)
     misfits = [a for a in answers.values() if a.verdict in ("resample", "reject")]
     return FOUND if misfits or _serious(findings) else 0
