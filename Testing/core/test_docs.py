@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -239,7 +240,16 @@ def read_readme(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder, bin_folder
 
 
-@pytest.mark.xdist_group("docs")
+def test_toml_blocks_are_study_files_and_python_blocks_are_python() -> None:
+    for block in (block for page in (README, *PAGES) for block in blocks(page)):
+        if block.kind == "toml":
+            parse_study(block.text, str(block))
+        elif block.kind == "python":
+            ast.parse(block.text, str(block))
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(900)
 def test_every_block_of_the_documentation_runs(read_readme, tmp_path) -> None:
     """In order, page by page; other pages find the sample study as the README left it."""
     read, bin_folder = read_readme
@@ -251,13 +261,13 @@ def test_every_block_of_the_documentation_runs(read_readme, tmp_path) -> None:
         if any(block.kind != "toml" for block in _runs(page)):
             shutil.copytree(read / "study", folder / "study", copy_function=os.link)
         _run_page(page, folder, bin_folder)
+    _require_format_told(read / "study" / "cohort")
 
 
-@pytest.mark.xdist_group("docs")
-def test_the_page_of_the_format_names_everything_that_a_cohort_holds(read_readme) -> None:
+def _require_format_told(cohort: Path) -> None:
+    """The page of the format names everything that a cohort holds."""
     text = (ROOT / "Docs" / "disk-format.md").read_text("utf-8")
     named = set(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)))
-    cohort = read_readme[0] / "study" / "cohort"
     shards = sorted(cohort.glob("cases/*/*.h5"))
     for path in shards:
         with h5py.File(path) as file:
