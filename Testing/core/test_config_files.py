@@ -60,7 +60,7 @@ BAD: list[tuple[str, str, list[str]]] = [
     (GOOD + "[consensus]\nties = 'rater'", "$.consensus.ties", ["'rater'", "rater:<name>"]),
     (GOOD + "[split]\ntest_fraction = 20", "$.split.test_fraction", ["20", "0..0.9"]),
     (GOOD + "[split]\nfolds = 5.0", "$.split.folds", ["5.0", "whole number"]),
-    (GOOD + "[pack]\ncodec = 'gz'", "$.pack.codec", ["'gz'", "gzip, raw"]),
+    (GOOD + "[pack]\ncodec = 'gz'", "$.pack.codec", ["'gz'", "gzip, lz4, raw"]),
     (GOOD + "[run]\nfail_on = false", "$.run.fail_on", ["False", "never, reject, review"]),
     (GOOD + "[privacy]\ncase_names = 'real'", "$.privacy.case_names", ["given, pseudonym"]),
 ]  # fmt: skip
