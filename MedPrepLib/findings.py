@@ -36,12 +36,16 @@ class Severity(IntEnum):
             raise ValueError(f"{word!r} is no severity; known are {known}") from None
 
 
+WITHHELD = "(in the private log)"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One fact about one item that a person may have to act on.
 
     ``item`` names what it is about (a case id, ``case/rater``, or a source); ``message`` is one
     sentence with measured value, limit and unit; ``remedy`` is what would make it go away.
+    ``withheld``: words of the message that may name somebody; see :meth:`public`.
     """
 
     code: str
@@ -49,6 +53,14 @@ class Finding:
     item: str
     message: str
     remedy: str
+    withheld: tuple[str, ...] = ()
+
+    def public(self) -> Finding:
+        """The finding as others may see it, without the words that stay at the site."""
+        message = self.message
+        for word in self.withheld:
+            message = message.replace(word, WITHHELD)
+        return replace(self, message=message, withheld=())
 
     def with_severity(self, severity: Severity) -> Finding:
         """The same finding, judged as the study file asks."""
@@ -85,9 +97,17 @@ class Kind:
     stage: str = ""
     """The stage that finds it; catalog.stages() lists them."""
 
-    def at(self, item: str, message: str, *, remedy: str | None = None) -> Finding:
+    def at(
+        self,
+        item: str,
+        message: str,
+        *,
+        remedy: str | None = None,
+        withheld: Iterable[str] = (),
+    ) -> Finding:
         """A finding of this kind about ``item``."""
-        return Finding(self.code, self.severity, item, message, remedy or self.remedy)
+        kept = tuple(withheld)
+        return Finding(self.code, self.severity, item, message, remedy or self.remedy, kept)
 
 
 def worst(findings: Iterable[Finding]) -> Severity | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import warnings
 from collections.abc import Iterator
+
+from MedPrepLib.overheard import silenced, warnings_counted
+
+_PYDICOM = ("pydicom",)
 
 
 @contextlib.contextmanager
@@ -13,14 +15,7 @@ def quiet_pydicom() -> Iterator[None]:
     """Nothing pydicom warns of or logs inside reaches stderr, a handler or a warning filter.
 
     What matters in those messages shows in the result (a missing value, an error); the text
-    itself may hold names. Warning filters are global: not for use in several threads at once.
+    itself may hold names, and is only counted. Not for use in several threads at once.
     """
-    logger = logging.getLogger("pydicom")
-    was_disabled = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = was_disabled
+    with silenced(_PYDICOM), warnings_counted():
+        yield

@@ -187,7 +187,8 @@ def match_findings(meaning: Match, item: str) -> tuple[Finding, ...]:
         findings.append(unknown_labels(meaning.unknown, item))
     if meaning.by_value and meaning.labels:
         words = ", ".join(f"{name} = {label.name}" for name, label in meaning.labels.items())
-        findings.append(catalog.LABEL_BY_VALUE.at(item, f"labels were matched by value: {words}"))
+        message = f"labels were matched by value: {words}"
+        findings.append(catalog.LABEL_BY_VALUE.at(item, message, withheld=meaning.labels))
     return tuple(findings)
 
 
@@ -195,7 +196,8 @@ def unknown_labels(words: Sequence[str], item: str) -> Finding:
     """LABEL_UNKNOWN with the first few words for what was left out."""
     rest = len(words) - _LISTED
     listed = ", ".join(words[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
-    return catalog.LABEL_UNKNOWN.at(item, f"not in the label schema: {listed}")
+    message = f"not in the label schema: {listed}"
+    return catalog.LABEL_UNKNOWN.at(item, message, withheld=words[:_LISTED])
 
 
 def shown(name: str) -> str:

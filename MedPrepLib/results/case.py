@@ -8,6 +8,7 @@ import msgspec
 
 from MedPrepLib.findings import Finding, rejections
 from MedPrepLib.geometry import Geometry
+from MedPrepLib.overheard import Overheard
 from MedPrepLib.results.agreement import Agreement
 from MedPrepLib.results.consensus import ConsensusRecord
 from MedPrepLib.results.readmission import Readmission
@@ -113,6 +114,8 @@ class CaseResult(msgspec.Struct, frozen=True):
     """File name of the overlay picture in the private folder; empty when there is none."""
     readmitted: tuple[Readmission, ...] = ()
     """Rejecting findings that people accepted; they count as notes."""
+    heard: tuple[Overheard, ...] = ()
+    """What libraries said while the case was done; for the private log."""
 
     @property
     def rejections(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from MedPrepLib.review.record import (
     Review,
     digest,
 )
+from MedPrepLib.trail import Trail, account
 
 FORMAT = "medprep-review"
 FORMAT_VERSION = 1
@@ -108,6 +109,7 @@ class ReviewStore:
             )
             data = msgspec.json.encode(_File((*versions, saved)))
             write_bytes(path, msgspec.json.format(data, indent=1))
+        Trail(self.folder).add(saved.reviewer, "review saved", saved.case, **_said(saved))
         return saved
 
     def path_of(self, review: Review, drawn: DrawnFile) -> Path:
@@ -121,6 +123,18 @@ class ReviewStore:
 
     def _path(self, case: str, reviewer: str) -> Path:
         return self.folder / require_public_id(case) / f"{file_stem(reviewer)}{SUFFIX}"
+
+
+def _said(review: Review) -> dict[str, str]:
+    """What the audit trail says of a version; its hash binds the line to the review."""
+    drawn = ", ".join(sorted(one.kind for one in review.drawn))
+    return {
+        "account": account(),
+        "version": str(review.version),
+        "verdict": review.verdict or "begun",
+        "drawn": drawn,
+        "digest": digest(review),
+    }
 
 
 def file_stem(reviewer: str) -> str:
