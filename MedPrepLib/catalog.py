@@ -332,6 +332,11 @@ BURNED_IN_RISK = _reject(
     "The object may carry text burned into the pixels (BurnedInAnnotation or a capture).",
     "Check the pixels for names before lowering the severity.",
 )
+FACE_POSSIBLE = _note(
+    "FACE_POSSIBLE",
+    "The image shows a head from the outside, so that a face could be rendered.",
+    "Deface the image before it is given to others; MedPrep does not.",
+)
 MONOCHROME1 = _note(
     "MONOCHROME1",
     "Stored for inverted display (MONOCHROME1); modality values are kept as they are.",

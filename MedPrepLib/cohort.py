@@ -58,6 +58,8 @@ class Scan(msgspec.Struct, frozen=True):
     photometric: str = ""
     transfer_syntax: str = ""
     burned_in: str = ""
+    lossy: str = ""
+    """LossyImageCompression (0028,2110): "01" when a slice ever was compressed with loss."""
     missing_tags: tuple[str, ...] = ()
     """Keywords of the key attributes that no slice carries (checked by screen)."""
 

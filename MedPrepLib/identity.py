@@ -15,16 +15,19 @@ import re
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.errors import MedPrepError, RunError
 
 KEY_BYTES = 32
 NAME_LENGTH = 12
+LONG_NAME = 26
+"""Characters of names that would be equal otherwise: 130 bits."""
 _PLACEHOLDERS = (
     "anon,anonym,anonymous,anonymized,anonymised,anonymisiert,deid,de-id,deidentified,"
     "de-identified,removed,redacted,withheld,unknown,unbekannt,undefined,none,null,nil,nan,na,n/a,"
@@ -34,6 +37,7 @@ GENERIC_IDS = frozenset(_PLACEHOLDERS.split(","))
 """Ids, normalized, that exports put on everybody; cases that carry one are never grouped."""
 
 Policy = Literal["pseudonym", "given"]
+Item = TypeVar("Item", bound=Hashable)
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,11 +51,14 @@ class SiteKey:
         """Eight hex digits that tell keys apart without giving anything away."""
         return hashlib.sha256(b"id" + self.secret).hexdigest()[:8]
 
-    def pseudonym(self, kind: str, *parts: str) -> str:
-        """12 characters of ``a-z2-7`` for these parts; ``kind`` keeps name spaces apart."""
+    def pseudonym(self, kind: str, *parts: str, length: int = 0) -> str:
+        """12 characters of ``a-z2-7`` for these parts; ``kind`` keeps name spaces apart.
+
+        ``length``: characters, at most 52, in place of the usual 12.
+        """
         message = "\x1f".join((kind, *parts)).encode()
         digest = hmac.new(self.secret, message, hashlib.sha256).digest()
-        return base64.b32encode(digest).decode("ascii")[:NAME_LENGTH].lower()
+        return base64.b32encode(digest).decode("ascii")[: length or NAME_LENGTH].lower()
 
 
 def site_key_path() -> Path:
@@ -157,23 +164,31 @@ class Names:
 def public_names(cases: Iterable[Case], key: SiteKey, policy: Policy) -> Names:
     """Names for everything that will be written.
 
-    "pseudonym": HMACs under the site key. "given": the study's own names, for studies whose
-    names are free of identity; reduced to ``[A-Za-z0-9._-]``. Raises MedPrepError when two
-    cases would get the same name.
+    "pseudonym": HMACs under the site key; should two be equal, both are made longer. "given":
+    the study's own names, for studies whose names are free of identity; reduced to
+    ``[A-Za-z0-9._-]``. Raises MedPrepError when two cases would get the same name.
     """
-    case_names: dict[str, str] = {}
-    people: dict[tuple[str, str, str], str] = {}
-    for case in sorted(cases, key=lambda c: c.id):
-        case_names[case.id] = slug(case.id) if policy == "given" else key.pseudonym("case", case.id)
-        who = person(case)
-        people[who] = (
-            _given_patient(case.patient, who)
-            if policy == "given"
-            else key.pseudonym("patient", *who)
-        )
+    ordered = sorted(cases, key=lambda c: c.id)
+    if policy == "given":
+        case_names = {case.id: slug(case.id) for case in ordered}
+        people = {person(case): _given_patient(case.patient, person(case)) for case in ordered}
+    else:
+        case_names = _pseudonyms(key, "case", {case.id: (case.id,) for case in ordered})
+        who = [person(case) for case in ordered]
+        people = _pseudonyms(key, "patient", {one: one for one in who})
     _require_distinct(case_names.values(), "cases")
     _require_distinct(people.values(), "patients")
     return Names(case_names, people)
+
+
+def _pseudonyms(key: SiteKey, kind: str, parts: Mapping[Item, tuple[str, ...]]) -> dict[Item, str]:
+    """A pseudonym per item; those that are equal (once in 10^9 for 50,000 items) are told whole."""
+    names = {item: key.pseudonym(kind, *words) for item, words in parts.items()}
+    counts = Counter(names.values())
+    return {
+        item: name if counts[name] == 1 else key.pseudonym(kind, *parts[item], length=LONG_NAME)
+        for item, name in names.items()
+    }
 
 
 def _given_patient(patient: Patient, who: tuple[str, str, str]) -> str:

@@ -48,8 +48,10 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole cohort. ``config`` is the study file as given (TOML).
+    """A whole cohort.
 
+    ``config``: every setting of the study as TOML, but for those that name people or places
+    (config.public_text). ``key_id`` tells site keys apart and gives none away.
     ``normalization`` holds, per modality, what was pooled from the training part only. ``files``
     are all other files of the cohort (the report, nnU-Net's list of
     folds). ``split``: proportions, and what the leakage audit compared. ``root_hash`` is set by
@@ -68,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[ShardFile, ...] = ()
     normalization: dict[str, Normalization] = {}
     split: SplitSummary | None = None
+    key_id: str = ""
     format: str = layout.FORMAT
     format_version: int = layout.FORMAT_VERSION
     root_hash: str = ""

@@ -8,6 +8,7 @@ from MedPrepLib.config.load import (
     parse_study,
     study_text,
 )
+from MedPrepLib.config.public import public_text, public_tree
 from MedPrepLib.config.settings import Study
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "config_hash",
     "load_study",
     "parse_study",
+    "public_text",
+    "public_tree",
     "study_text",
 ]

@@ -13,6 +13,7 @@ import msgspec
 
 from MedPrepLib.catalog import did_you_mean, find_kind
 from MedPrepLib.config.check import problems_in
+from MedPrepLib.config.public import public_tree
 from MedPrepLib.config.settings import Annotation, Augment, LabelSection, Study, TerminologyCode
 from MedPrepLib.errors import ConfigError, LabelError
 from MedPrepLib.labels import Label, LabelSchema
@@ -211,9 +212,11 @@ def case_recipe(study: Study) -> str:
 
 
 def config_hash(study: Study) -> str:
-    """SHA-256 over every setting that can change a cohort (``run`` cannot)."""
-    settings: dict[str, Any] = msgspec.to_builtins(study)
-    return _digest({name: value for name, value in settings.items() if name != "run"})
+    """SHA-256 over every public setting that can change a cohort (``run`` cannot).
+
+    Private ones are left out: whoever guesses a path could check it.
+    """
+    return _digest({name: value for name, value in public_tree(study).items() if name != "run"})
 
 
 def _digest(settings: dict[str, Any]) -> str:

@@ -203,6 +203,16 @@ class Screen(Section, frozen=True):
             le=10_000,
         ),
     ] = 16
+    face_extent_mm: Annotated[
+        float,
+        limit(
+            "a head image shorter than this in some direction shows no face",
+            "FACE_POSSIBLE",
+            unit="mm",
+            ge=10,
+            le=500,
+        ),
+    ] = 80.0
     severity: Annotated[dict[str, Word], Meta(description="finding code = severity or off")] = {}
 
 
@@ -450,8 +460,48 @@ class Privacy(Section, frozen=True):
 
     case_names: Annotated[
         Literal["pseudonym", "given"],
-        Meta(description="given: the study's own case and patient names are free of identity"),
+        Meta(
+            description="given: the study's own names (of cases, patients, drawn structures) "
+            "are free of identity"
+        ),
     ] = "pseudonym"
+    min_group: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=100,
+            description="a device's model is kept when so many patients share it; medprep "
+            "share-check names cases of smaller groups (k-anonymity)",
+        ),
+    ] = 5
+    age_step_years: Annotated[
+        int, Meta(ge=1, le=45, description="ages are kept as the lower end of spans of so many")
+    ] = 1
+    leave_out: Annotated[
+        tuple[
+            Literal[
+                "sex",
+                "age_years",
+                "manufacturer",
+                "model",
+                "body_part",
+                "field_strength_t",
+                "kvp",
+                "slice_thickness_mm",
+                "repetition_time_ms",
+                "echo_time_ms",
+                "image_type",
+                "kernel",
+                "contrast_agent",
+            ],
+            ...,
+        ],
+        Meta(description="facts of headers that the cohort does without"),
+    ] = ()
+    origin: Annotated[
+        Literal["kept", "zero"],
+        Meta(description="zero: packed grids begin at 0, 0, 0 mm, wherever the patient lay"),
+    ] = "kept"
 
 
 class Report(Section, frozen=True):

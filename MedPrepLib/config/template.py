@@ -6,6 +6,7 @@ It is made from the types in settings.py, so it cannot say anything else than th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -71,7 +72,7 @@ def _setting(field: mi.Field, chosen: Any = None) -> Iterator[str]:
     note = "; ".join(part for part in (about, span) if part)
     default = _default(field)
     wanted = chosen is not None and chosen != default
-    line = f"{'' if wanted else '# '}{field.encode_name} = {_toml(chosen if wanted else default)}"
+    line = f"{'' if wanted else '# '}{field.encode_name} = {toml(chosen if wanted else default)}"
     yield f"{line}  # {note}" if note else line
 
 
@@ -83,15 +84,20 @@ def _default(field: mi.Field) -> Any:
     return msgspec.to_builtins(value)
 
 
-def _toml(value: Any) -> str:
+def toml_key(key: str) -> str:
+    """A key as TOML: bare where it may be, else in quotes."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)
+
+
+def toml(value: Any) -> str:
     """TOML for plain values; nested tables are inline."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        inner = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
+        inner = ", ".join(f"{toml_key(key)} = {toml(item)}" for key, item in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml, value))}]"
     return toml_text(value) if isinstance(value, str) else str(value)
 
 

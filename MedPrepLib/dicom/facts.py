@@ -46,6 +46,7 @@ def scan_facts(
         photometric=usual(lambda h: h.photometric),
         transfer_syntax=usual(lambda h: h.transfer_syntax),
         burned_in="YES" if any(h.burned_in == "YES" for h in headers) else usual(_burned_in),
+        lossy="01" if any(h.lossy == "01" for h in headers) else usual(_lossy),
         missing_tags=tuple(keyword for keyword in key_tags if keyword not in present),
     )
     patient = Patient(
@@ -65,6 +66,10 @@ def scan_facts(
 
 def _burned_in(header: SliceHeader) -> str:
     return header.burned_in
+
+
+def _lossy(header: SliceHeader) -> str:
+    return header.lossy
 
 
 def _most_frequent(values: Sequence[T]) -> T:

@@ -7,12 +7,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple
 
 from MedPrepLib.atomic import make_folder, write_bytes
-from MedPrepLib.config.settings import Study
+from MedPrepLib.config.public import shown_tree
 from MedPrepLib.report import casepages, quarantine, summary, text
 from MedPrepLib.report.agreement import agreement_view
 from MedPrepLib.report.casepages import CasePage, case_pages
@@ -31,8 +29,6 @@ MAX_PICTURES_BYTES = 16 << 20
 """Pictures of the most urgent cases are embedded up to here: a report must fit into a mail."""
 MAX_PICTURE_BYTES = 1 << 20
 PNG_START = b"\x89PNG\r\n\x1a\n"
-PRIVATE_SETTINGS = ("path", "masks", "columns", "centers")
-"""Settings of a source that may name people or places on the disk; they stay in the study file."""
 
 
 class Picture(NamedTuple):
@@ -82,7 +78,7 @@ def render(report: ReportInput) -> str:
         detailed=_detailed(report, pages),
         pictures=_pictures(report),
         methods=methods(report, agreement, sets),
-        settings=tuple(_flat(_public(report.settings))),
+        settings=tuple(_flat(shown_tree(report.settings))),
     )  # fmt: skip
 
 
@@ -174,15 +170,6 @@ def _picture_bytes(folder: Path, name: str) -> bytes:
 def _picture(data: bytes) -> Picture:
     uri = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
     return Picture(uri, int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
-
-
-def _public(settings: Study) -> dict[str, Any]:
-    tree: dict[str, Any] = msgspec.to_builtins(settings)
-    for source in tree["sources"]:
-        for key in PRIVATE_SETTINGS:
-            if source.get(key):
-                source[key] = "(kept in the study file)"
-    return tree
 
 
 def _flat(tree: object, path: str = "") -> Iterator[tuple[str, str]]:
