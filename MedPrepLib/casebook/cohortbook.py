@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from MedPrepLib.images import Volume
 from MedPrepLib.load import open_cohort
 from MedPrepLib.load.case import LoadedCase
 from MedPrepLib.manifest import Manifest, read_manifest
+from MedPrepLib.pipeline.order import STUDY_COPY
 from MedPrepLib.results import ConsensusRecord, GridVerdict
 from MedPrepLib.review import ReviewStore
 from MedPrepLib.tables import AgreementRow
@@ -34,6 +36,8 @@ class CohortBook:
     study: Study
     lowest: Mapping[str, float]
     """The worst pair's Dice by case, from the cohort's own table."""
+    reviews: str
+    """Folder of the reviews, as the study file names it, relative to the cohort's parent."""
     readers: Mapping[str, tuple[str, ...]]
     """Raters by case, as far as the table names them."""
 
@@ -45,7 +49,7 @@ class CohortBook:
     @property
     def store(self) -> ReviewStore:
         """Beside the cohort: in the same place as for the study that it was made from."""
-        return ReviewStore(self.folder.parent / self.study.reviews)
+        return ReviewStore(self.folder.parent / self.reviews)
 
     @property
     def entries(self) -> tuple[CaseEntry, ...]:
@@ -96,7 +100,15 @@ def open_cohort_book(folder: Path) -> CohortBook:
         if row.dice is not None and row.kind == "inter":
             lowest[row.case] = min(row.dice, lowest.get(row.case, 1.0))
     named = {case: tuple(sorted(raters)) for case, raters in readers.items()}
-    return CohortBook(folder, manifest, study, lowest, named)
+    return CohortBook(folder, manifest, study, lowest, _reviews(folder, study), named)
+
+
+def _reviews(folder: Path, study: Study) -> str:
+    """Where reviews are: the cohort does not tell, the study file in the private folder does."""
+    kept = folder.with_name(folder.name + "-private") / STUDY_COPY
+    if not kept.is_file():
+        return study.reviews
+    return str(tomllib.loads(kept.read_text(encoding="utf-8")).get("reviews", study.reviews))
 
 
 def _agreement(folder: Path) -> list[AgreementRow]:

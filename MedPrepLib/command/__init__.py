@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from types import FrameType, TracebackType
 
 import click
@@ -21,6 +22,8 @@ from MedPrepLib.command.completion import completion
 from MedPrepLib.command.doctor import doctor
 from MedPrepLib.command.export import export
 from MedPrepLib.command.init import init
+from MedPrepLib.command.key import key
+from MedPrepLib.command.privacy import audit_trail, scan_phi, share_check
 from MedPrepLib.command.quarantine import quarantine, readmit
 from MedPrepLib.command.rules import rules
 from MedPrepLib.command.run import demo, run
@@ -61,7 +64,7 @@ def medprep() -> None:
 
 COMMANDS = (
     init, sample, run, demo, quarantine, readmit, rules, findings, check, compare, describe, verify,
-    audit, export, doctor, completion,
+    audit, export, doctor, completion, key, share_check, scan_phi, audit_trail,
 )  # fmt: skip
 for command in COMMANDS:
     medprep.add_command(command)
@@ -96,8 +99,19 @@ def main() -> None:
 def _report_bug(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Show the traceback of a bug and exit as failed: Python's own status 1 means findings here."""
-    sys.__excepthook__(kind, error, trace)
+    """Show where a bug is and exit as failed: Python's own status 1 means findings here.
+
+    What an exception says may quote a header: it stands in the private log of the run, and is
+    shown when MEDPREP_DEBUG is set.
+    """
+    if os.environ.get("MEDPREP_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        sys.stderr.write("".join(traceback.format_tb(trace)))
+        sys.stderr.write(
+            f"{kind.__name__}: this is a bug. What it says may name patients: it stands in run.log "
+            "of the private folder, and here with MEDPREP_DEBUG=1\n"
+        )
     sys.stderr.flush()
     os._exit(FAILED)
 

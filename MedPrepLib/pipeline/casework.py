@@ -7,18 +7,23 @@ rejects the case ends its way. Nothing here knows of other cases, progress or pr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+import msgspec
+
 from MedPrepLib import catalog
-from MedPrepLib.findings import rejections
+from MedPrepLib.config import Study
+from MedPrepLib.findings import Finding, Severity, rejections
 from MedPrepLib.hiccups import is_hiccup, patiently
+from MedPrepLib.overheard import drain
 from MedPrepLib.pipeline import imagework, readingwork, readmitwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
 from MedPrepLib.screen import modality_of
-from MedPrepLib.shareable import device, shareable_age
+from MedPrepLib.shareable import shareable_facts
+from MedPrepLib.sitelog import SiteLog
 
 Step = Callable[[CaseTask, Draft], Draft]
 
@@ -38,6 +43,7 @@ STEPS: Mapping[str, Step] = {
 
 def work(task: CaseTask) -> CaseResult:
     """Do one case and say what was found. Bad data never raises."""
+    drain()
     task, said = readmitwork.admitted(task)
     draft = _judge(first_draft(task), task)
     for name, step in STEPS.items():
@@ -47,7 +53,19 @@ def work(task: CaseTask) -> CaseResult:
         if name == task.through:
             break
     draft = _judge(draft.plus(*said, *readmitwork.told(task, draft)), task)
-    return _result(task, draft)
+    _log(task, draft)
+    return msgspec.structs.replace(_result(task, draft), heard=drain())
+
+
+def _log(task: CaseTask, draft: Draft) -> None:
+    """The site's own log says everything, with the names of the source, where something is off."""
+    serious = [f for f in draft.findings if f.severity >= Severity.REVIEW or f.withheld]
+    if serious:
+        case = task.candidate.case
+        told = [{"code": f.code, "item": f.item, "message": f.message} for f in serious]
+        SiteLog(task.private).write(
+            "case", case=task.name, source=case.id, paths=case.paths[:3], findings=told
+        )
 
 
 def _tried(step: Step, task: CaseTask, draft: Draft) -> Draft:
@@ -77,15 +95,16 @@ def _judge(draft: Draft, task: CaseTask) -> Draft:
 
 def _result(task: CaseTask, draft: Draft) -> CaseResult:
     case = draft.case
+    facts = shareable_facts(case, task.patient, task.study.privacy)
     return CaseResult(
         id=case.id,
         patient=task.patient,
         center=case.patient.center,
         modality=modality_of(case),
-        device=device(case.scan.manufacturer),
-        sex=case.patient.sex,
-        age_years=shareable_age(case.patient.age_years),
-        findings=draft.findings,
+        device=str(facts.get("manufacturer", "")),
+        sex=str(facts.get("sex", "unknown")),
+        age_years=None if "age_years" not in facts else int(facts["age_years"]),
+        findings=published(draft.findings, task.study),
         geometry=draft.geometry,
         statistics=draft.statistics,
         readings=draft.readings,
@@ -99,6 +118,13 @@ def _result(task: CaseTask, draft: Draft) -> CaseResult:
         picture=draft.picture,
         readmitted=readmitwork.used(task, draft),
     )
+
+
+def published(findings: Iterable[Finding], study: Study) -> tuple[Finding, ...]:
+    """Findings as a report may tell them: with the data's own names where these name nobody."""
+    if study.privacy.case_names == "given":
+        return tuple(findings)
+    return tuple(finding.public() for finding in findings)
 
 
 PASSING = frozenset({catalog.SOURCE_OFFLINE.code, catalog.SOURCE_CHANGED.code})

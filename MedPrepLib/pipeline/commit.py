@@ -8,7 +8,7 @@ from pathlib import Path
 
 from MedPrepLib import __version__
 from MedPrepLib.atomic import write_bytes
-from MedPrepLib.config import case_recipe, config_hash
+from MedPrepLib.config import case_recipe, config_hash, public_text
 from MedPrepLib.findings import Finding
 from MedPrepLib.manifest import (
     ExcludedCase,
@@ -41,6 +41,7 @@ def commit(
     sources: tuple[Finding, ...],
     files_seen: int,
     dated: ReadingOrder,
+    key_id: str,
 ) -> Manifest:
     """Write the report and, last, the manifest; then remove what neither names."""
     report = ReportInput(
@@ -59,7 +60,7 @@ def commit(
     write_bytes(splits, splits_final(plan.places).encode())
     written = (*write_report(folder, report), *_write_tables(folder, report), splits)
     files = tuple(_listed(order.cohort, path) for path in written)
-    manifest = write_manifest(order.cohort, _manifest(order, results, plan, files))
+    manifest = write_manifest(order.cohort, _manifest(order, results, plan, files, key_id))
     _tidy(order, manifest, results)
     return manifest
 
@@ -87,6 +88,7 @@ def _manifest(
     results: Sequence[CaseResult],
     plan: SplitPlan,
     files: tuple[ShardFile, ...],
+    key_id: str,
 ) -> Manifest:
     cases = tuple(_row(r, r.shard, plan) for r in results if r.included and r.shard is not None)
     statistics = {r.id: r.statistics for r in results if r.statistics is not None}
@@ -94,7 +96,7 @@ def _manifest(
         medprep_version=__version__,
         study=order.study.name,
         task=order.study.task,
-        config=order.text,
+        config=public_text(order.study),
         config_hash=config_hash(order.study),
         recipe_hash=case_recipe(order.study),
         schema=order.study.schema(),
@@ -103,6 +105,7 @@ def _manifest(
         files=files,
         normalization=training_normalization(cases, statistics),
         split=plan.summary,
+        key_id=key_id,
     )
 
 

@@ -56,6 +56,8 @@ class CaseTask:
     """The newest review of everybody who looked at this case, by name."""
     readmissions: tuple[Entry, ...] = ()
     """Findings of this case that people accepted, as the study's file has them."""
+    model: str = ""
+    """Of the device, where enough patients share it to be kept."""
     accepted: tuple[Readmission, ...] = ()
     """Those among them that count; set by the worker, who looks at the data."""
 

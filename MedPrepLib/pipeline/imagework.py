@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from MedPrepLib.pipeline.order import PICTURES
 from MedPrepLib.pipeline.readmitwork import judge
 from MedPrepLib.pipeline.unitwork import in_units
 from MedPrepLib.screen import modality_of
+from MedPrepLib.segmentation import Segmentation
 from MedPrepLib.shareable import shareable_facts
 
 
@@ -144,18 +146,29 @@ def pack(task: CaseTask, draft: Draft) -> Draft:
     from MedPrepLib.pack import PackedCase, write_case
 
     case = draft.case
+    image, masks = _placed(task, draft)
     packed = PackedCase(
         id=case.id,
-        image=known(draft.image),
+        image=image,
         pad_value=draft.pad_value,
         mask=draft.label_map,
-        readings=draft.masks,
+        readings=masks,
         statistics=known(draft.statistics),
         targets=draft.targets,
         consensus=draft.consensus,
-        meta=shareable_facts(case, task.patient),
+        meta=shareable_facts(case, task.patient, task.study.privacy, task.model),
         recipe_hash=task.recipe,
         unit=draft.unit,
     )
     shard = write_case(task.cohort, packed, task.study.pack, task.study.schema())
     return replace(draft, shard=shard)
+
+
+def _placed(task: CaseTask, draft: Draft) -> tuple[Volume, Mapping[str, Segmentation]]:
+    """Image and readings as they are packed: the study may not want to tell where they lay."""
+    image = known(draft.image)
+    if task.study.privacy.origin == "kept":
+        return image, draft.masks
+    grid = replace(image.geometry, origin=(0.0, 0.0, 0.0))
+    masks = {rater: replace(mask, geometry=grid) for rater, mask in draft.masks.items()}
+    return replace(image, geometry=grid), masks

@@ -26,6 +26,9 @@ SPLIT_RECORD = "split.json"
 SPLITS_FINAL = "splits_final.json"
 """In the cohort: the folds as nnU-Net reads them."""
 
+STUDY_COPY = "study.toml"
+"""In the private folder: the study file that the cohort was made with, as it was."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -38,7 +41,7 @@ class Order:
 
     study: Study
     text: str
-    """The study file as written; kept in the manifest."""
+    """The study file as written; kept in the private folder."""
     base: Path
     cohort: Path
     start: str = "scan"

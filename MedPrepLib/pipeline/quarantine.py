@@ -34,6 +34,7 @@ from MedPrepLib.review.readmissions import (
     read_readmissions,
 )
 from MedPrepLib.review.store import require_name
+from MedPrepLib.trail import Trail
 
 _NOTE = "quarantine"
 
@@ -123,7 +124,7 @@ def readmit(order: Order, case: str, code: str, by: str, note: str) -> Entry:
         raise RunError(f"the data of {case} changed since the last run; run the study again first")
     data = judged_data(judged_paths(code, judged.image, judged.drawn))
     entry = Entry(case=case, code=code, by=require_name(by), note=note.strip(), judged=data)
-    return append_entry(order.base / order.study.readmitted, entry)
+    return _kept_entry(order, append_entry(order.base / order.study.readmitted, entry))
 
 
 def withdraw(order: Order, case: str, code: str, by: str, note: str = "") -> Entry:
@@ -135,7 +136,13 @@ def withdraw(order: Order, case: str, code: str, by: str, note: str = "") -> Ent
     if note:
         _require_note(note, ())
     entry = Entry(case=case, code=code, action="withdraw", by=require_name(by), note=note.strip())
-    return append_entry(path, entry)
+    return _kept_entry(order, append_entry(path, entry))
+
+
+def _kept_entry(order: Order, entry: Entry) -> Entry:
+    """The entry, which stands in the audit trail from now on."""
+    Trail(order.private).add(entry.by, entry.action, entry.case, code=entry.code, note=entry.note)
+    return entry
 
 
 def _quarantined(result: CaseResult) -> QuarantinedCase:

@@ -37,6 +37,7 @@ from MedPrepLib.pipeline.order import (
 )
 from MedPrepLib.pipeline.preflight import recipe_of, require_room, require_same_recipe
 from MedPrepLib.pipeline.quarantine import keep_quarantine
+from MedPrepLib.pipeline.record import keep_study, recorded
 from MedPrepLib.pipeline.splitwork import keep_split, split_cases
 from MedPrepLib.pipeline.tasks import (
     case_tasks,
@@ -51,6 +52,8 @@ from MedPrepLib.review.readmissions import read_readmissions
 from MedPrepLib.scan import Candidate, Scanned, require_sources
 from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged
+from MedPrepLib.sitekey import require_outside, require_same_key
+from MedPrepLib.sitelog import WORKERS_LOG
 from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder, no_formula
 
@@ -64,12 +67,21 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     # Faults of the study are told before any work.
     read_readmissions(order.base / order.study.readmitted)
     require_sources(order.study, order.base)
+    if key is None:
+        require_outside(order.cohort, order.private)
     _prepare_folders(order)
-    with locked(order.private), open_ledger(order.private / LEDGER) as ledger:
+    secret = key or load_site_key()
+    with (
+        locked(order.private),
+        open_ledger(order.private / LEDGER) as ledger,
+        recorded(order, secret) as record,
+    ):
+        require_same_key(order.cohort, ledger.recall(KEY_NOTE), secret)
         if not order.rebuild and _begun(order, ledger):
             require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
         ledger.remember(RECIPE_NOTE, recipe_of(order.study))
-        secret = key or load_site_key()
+        ledger.remember(KEY_NOTE, secret.key_id.encode())
+        keep_study(order)
         scanned = scan_cases(order, ledger, listen)
         names = public_names(
             (c.case for c in scanned.candidates), secret, order.study.privacy.case_names
@@ -82,10 +94,13 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         if order.wants("split"):
             results, plan, extra = split_cases(order, results, scanned, names, secret)
             listen(Step("split", 1, 1))
+        record.results = results
+        record.heard += [one for result in results for one in result.heard]
         if tasks:
             keep_quarantine(ledger, results, tasks)
             undated += unknown_readmissions(order, tasks)
-        sources = judged(scanned.findings + undated, order.study.screen.severity) + extra
+        told = casework.published(scanned.findings + undated, order.study)
+        sources = judged(told, order.study.screen.severity) + extra
         report, unchanged = None, False
         if plan is not None and order.wants("report"):
             digest = _digest(order.study, results, plan, sources, dated)
@@ -93,7 +108,10 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             unchanged = unchanged and (order.cohort / "manifest.json").is_file()
             if not unchanged:
                 keep_split(order, results, plan)
-                commit(order, results, plan, sources, scanned.files_seen, dated)
+                made = commit(
+                    order, results, plan, sources, scanned.files_seen, dated, secret.key_id
+                )
+                record.root_hash = made.root_hash
                 ledger.remember("committed", digest)
             report = order.cohort / "report" / "index.html"
             listen(Step("report", 1, 1))
@@ -132,7 +150,7 @@ def _prepare_folders(order: Order) -> None:
         raise RunError(f"cannot write to {cohort}: permission denied; choose another with --out")
 
 
-RECIPE_NOTE = "recipe"
+RECIPE_NOTE, KEY_NOTE = "recipe", "key"
 _OWN_NAMES = frozenset(("manifest.json", "cases", "report", SPLITS_FINAL))
 
 
@@ -197,6 +215,7 @@ def _results(
         _worker_count(order, len(todo)),
         order.study.run.timeout_s,
         memory_bytes=int(order.study.run.memory_gb * 1e9),
+        output=order.private / WORKERS_LOG,
     )
     for task, answer in pool.run(todo):
         result = casework.lost_result(task, answer) if isinstance(answer, Lost) else answer

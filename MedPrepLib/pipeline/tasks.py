@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -19,6 +20,7 @@ from MedPrepLib.review import ReviewStore
 from MedPrepLib.review.readmissions import Entry, in_force, read_readmissions
 from MedPrepLib.scan import Candidate, Scanned, scan
 from MedPrepLib.screen import screen_people
+from MedPrepLib.shareable import model_name, shared_models
 
 
 def scan_cases(order: Order, ledger: Ledger | None, listen: Listener) -> Scanned:
@@ -56,10 +58,21 @@ def case_tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
     recipe = case_recipe(order.study)
     store = ReviewStore(order.base / order.study.reviews)
     readmitted = in_force(read_readmissions(order.base / order.study.readmitted))
-    return [
+    models = shared_models(
+        (candidate.case for candidate in scanned.candidates),
+        names.patient_of,
+        order.study.privacy.min_group,
+    )
+    tasks = [
         _task(order, candidate, names, store, recipe, last, readmitted)
         for candidate in scanned.candidates
     ]
+    return [_with_model(task, models) for task in tasks]
+
+
+def _with_model(task: CaseTask, shared: frozenset[str]) -> CaseTask:
+    model = model_name(task.candidate.case.scan.model)
+    return replace(task, model=model) if model in shared else task
 
 
 def _task(
@@ -103,7 +116,7 @@ def unknown_readmissions(order: Order, tasks: Sequence[CaseTask]) -> tuple[Findi
 def inputs_of(task: CaseTask) -> str:
     """A fingerprint of everything that went into a case: what is known of it, and its files."""
     people = (task.reviews, task.readmissions)
-    facts = msgspec.json.encode((__version__, task.patient, task.candidate, *people))
+    facts = msgspec.json.encode((__version__, task.patient, task.model, task.candidate, *people))
     digest = hashlib.sha256(facts)
     digest.update(task.seen.encode())
     return digest.hexdigest()

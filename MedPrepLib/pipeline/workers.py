@@ -18,7 +18,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
+
+from MedPrepLib.atomic import FILE_MODE
+from MedPrepLib.overheard import silence
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -42,11 +46,13 @@ class WorkerPool(Generic[Task, Result]):
         workers: int,
         timeout_s: float,
         memory_bytes: int = 0,
+        output: Path | None = None,
     ) -> None:
         self._function = function
         self._workers = max(1, workers)
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
+        self._output = output
         self._pool: ProcessPoolExecutor | None = None
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result | Lost]]:
@@ -106,7 +112,7 @@ class WorkerPool(Generic[Task, Result]):
                 workers,
                 mp_context=_context(),
                 initializer=_prepare,
-                initargs=(self._memory_bytes,),
+                initargs=(self._memory_bytes, self._output),
             )
         return self._pool
 
@@ -157,8 +163,17 @@ def _is_broken(future: Future[Any]) -> bool:
     return isinstance(future.exception(), BrokenProcessPool)
 
 
-def _prepare(memory_bytes: int) -> None:
-    """Make a new worker deaf to Ctrl+C and unable to eat up the machine's memory."""
+def _prepare(memory_bytes: int, output: Path | None = None) -> None:
+    """Make a new worker deaf to Ctrl+C and unable to eat up the machine's memory.
+
+    What it and C libraries in it print goes to ``output``, a private file: it may name patients.
+    """
+    if output is not None:
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        os.close(handle)
+    silence()
     # Ctrl+C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_memory(memory_bytes or machine_memory_bytes())
