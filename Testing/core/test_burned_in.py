@@ -63,6 +63,7 @@ def risk_of(folder: Path, modality: str, kinds: list[str], burned_in: str | None
     return bool(risks)
 
 
+@pytest.mark.fault("F45")
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT", *WRITING])
 def test_the_header_decides_by_modality_image_type_and_its_own_word(tmp_path, modality) -> None:
     kinds = {
@@ -78,6 +79,7 @@ def test_the_header_decides_by_modality_image_type_and_its_own_word(tmp_path, mo
             assert risk_of(folder, modality, image_type, word) is expected, (name, word)
 
 
+@pytest.mark.fault("F45")
 def test_one_slice_that_admits_text_is_enough(tmp_path) -> None:
     def edit(ds, k):
         ds.BurnedInAnnotation = "YES" if k == 1 else "NO"
@@ -86,6 +88,7 @@ def test_one_slice_that_admits_text_is_enough(tmp_path) -> None:
     assert scan_facts(headers)[0].burned_in == "YES"
 
 
+@pytest.mark.fault("F45")
 def test_secondary_captures_never_become_cases(tmp_path) -> None:
     def capture(ds, _):
         ds.SOPClassUID = SecondaryCaptureImageStorage
@@ -97,6 +100,7 @@ def test_secondary_captures_never_become_cases(tmp_path) -> None:
     assert {f.code for f in found} == {"NOT_AN_IMAGE", "BURNED_IN_RISK"}
 
 
+@pytest.mark.fault("F45")
 def test_overlays_and_their_texts_are_dropped(tmp_path) -> None:
     """An overlay plane of its own (60xx,3000), and one in the bits above BitsStored."""
 

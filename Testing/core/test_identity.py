@@ -17,6 +17,7 @@ def case(case_id: str, patient: str, center: str = "north", issuer: str = "") ->
     return Case(case_id, Patient(patient, center, issuer), Scan(), ImageSource("file", ("x",)))
 
 
+@pytest.mark.fault("F39")
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -50,10 +51,12 @@ def test_who_is_the_same_person(one: tuple[str, str], other: tuple[str, str], sa
     assert (person(case("c1", *one)) == person(case("c2", *other))) is same
 
 
+@pytest.mark.fault("F39")
 def test_the_issuer_tells_equal_ids_apart() -> None:
     assert person(case("c1", "7", issuer="H1")) != person(case("c2", "7", issuer="H2"))
 
 
+@pytest.mark.fault("F48")
 def test_pseudonyms_hide_the_id_and_depend_on_the_key() -> None:
     names = public_names([case("c1", "MUSTERMANN"), case("c2", "MUSTERMANN")], KEY, "pseudonym")
     (patient,) = set(names.patients.values())
@@ -64,6 +67,7 @@ def test_pseudonyms_hide_the_id_and_depend_on_the_key() -> None:
     assert len(set(names.cases.values())) == 2
 
 
+@pytest.mark.fault("F40")
 def test_given_names_that_would_collide_on_disk_are_refused() -> None:
     with pytest.raises(MedPrepError, match="rename"):
         public_names([case("A", "1"), case("a", "2")], KEY, "given")
@@ -84,6 +88,7 @@ def test_names_that_lose_something_stay_distinct() -> None:
     assert slug("a:b") != slug("a?b")
 
 
+@pytest.mark.fault("F49")
 def test_the_key_is_made_once_and_for_its_owner_only(tmp_path, monkeypatch) -> None:
     path = tmp_path / "sub" / "site.key"
     monkeypatch.setenv("MEDPREP_KEY_FILE", str(path))
@@ -95,6 +100,7 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path, monkeypatch) -> N
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
+@pytest.mark.fault("F49")
 def test_a_key_that_others_can_read_is_refused(tmp_path) -> None:
     path = tmp_path / "site.key"
     path.write_bytes(bytes(32))
@@ -107,5 +113,6 @@ def test_a_key_that_others_can_read_is_refused(tmp_path) -> None:
         load_site_key(path)
 
 
+@pytest.mark.fault("F39")
 def test_leading_zeros_are_part_of_an_id() -> None:
     assert normalized_id("007") == "007"
