@@ -102,7 +102,12 @@ def read_manifest(cohort_dir: Path | str) -> Manifest:
     Raises CohortError when there is none, when a newer MedPrep wrote it, or when its names leave
     the cohort; CorruptCaseError when a byte was changed.
     """
-    tree = layout.unsealed(layout.read_manifest_bytes(cohort_dir), layout.MANIFEST_NAME)
+    return parse_manifest(layout.read_manifest_bytes(cohort_dir))
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """The manifest in its bytes, wherever they were; errors as for :func:`read_manifest`."""
+    tree = layout.unsealed(data, layout.MANIFEST_NAME)
     try:
         manifest = msgspec.convert(tree, Manifest)
     except msgspec.ValidationError as error:

@@ -103,7 +103,7 @@ def run(wanted):
     summary = run_batch(session, order, tell)
     for finding in summary.findings:
         if finding.severity.word != "note":
-            say(f"{finding.severity.word:>6}  {finding.item}  {finding.message}")
+            say(f"{finding.severity.word:>6}  {finding.item}  {finding.public().message}")
     done, missed = len(summary.results), len(summary.not_shown)
     say(f"{done} cases compared, {missed} could not be shown; see {out}")
     return status(summary.findings, wanted.fail_on or session.book.study.run.fail_on)

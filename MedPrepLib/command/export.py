@@ -20,6 +20,9 @@ KINDS = ("hdf5", "lmdb", "nnunet", "monai", "nifti", "seg.nrrd")
 @click.option("--fold", type=click.IntRange(0), help="monai: this fold is the validation set.")
 @click.option("--modality", help="nnunet: only cases of this modality.")
 @click.option("--allow-network", is_flag=True, help="lmdb: on a network file system, too.")
+@click.option(
+    "--accept-burned-in", is_flag=True, help="Although cases may carry text in their pixels."
+)
 def export(
     cohort: Path,
     target: Path,
@@ -27,13 +30,25 @@ def export(
     fold: int | None,
     modality: str | None,
     allow_network: bool,
+    accept_burned_in: bool,
 ) -> None:
     """Write a COHORT to TARGET in another form.
 
     hdf5 and lmdb hold everything and train as the cohort itself does; nnunet, monai, nifti and
-    seg.nrrd are new folders for other programs.
+    seg.nrrd are new folders for other programs. Says what is not cleaned; see also medprep
+    share-check.
     """
     from MedPrepLib.export import export_cohort
 
-    export_cohort(cohort, kind, target, allow_network=allow_network, fold=fold, modality=modality)
+    uncleaned = export_cohort(
+        cohort,
+        kind,
+        target,
+        allow_network=allow_network,
+        fold=fold,
+        modality=modality,
+        accept_burned_in=accept_burned_in,
+    )
     click.echo(f"Written: {target}")
+    for sentence in uncleaned:
+        click.echo(sentence)

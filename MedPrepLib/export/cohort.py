@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from MedPrepLib.errors import MedPrepError
+from MedPrepLib.errors import MedPrepError, RunError
 from MedPrepLib.export.datasets import to_monai, to_nnunet
 from MedPrepLib.export.images import to_nifti, to_seg_nrrd
 from MedPrepLib.export.onefile import to_hdf5, to_lmdb
 from MedPrepLib.load import open_cohort
+from MedPrepLib.load.index import CohortIndex
+from MedPrepLib.load.storage import read_manifest_bytes
+from MedPrepLib.manifest import parse_manifest
+from MedPrepLib.sharing import require_clean, uncleaned
+from MedPrepLib.trail import TRAIL, Trail
 
 Kind = Literal["hdf5", "lmdb", "nnunet", "monai", "nifti", "seg.nrrd"]
 KINDS: tuple[str, ...] = get_args(Kind)
+PRIVATE_FILES = ("ledger.sqlite", "identities.csv", "run.log", "workers.log", TRAIL)
 
 
 def export_cohort(
@@ -23,14 +29,43 @@ def export_cohort(
     allow_network: bool = False,
     fold: int | None = None,
     modality: str | None = None,
-) -> None:
+    accept_burned_in: bool = False,
+) -> tuple[str, ...]:
     """Write a cohort in another form; see the function of each kind.
 
     ``target`` appears when it is complete. A file (hdf5) is replaced, a folder must be new.
+    Returns what nobody took out of the pixels, in sentences. An export stands in the audit trail
+    of the private folder beside the cohort, if that is there.
     Raises CohortError when there is no cohort or it is damaged, RunError when the target cannot
-    be made, MedPrepError for options that do not fit.
+    be made, when cases may carry text in their pixels and ``accept_burned_in`` is not given, or
+    when private files lie in the cohort; MedPrepError for options that do not fit.
     """
-    index = open_cohort(cohort_dir)
+    manifest = parse_manifest(read_manifest_bytes(cohort_dir))
+    require_clean(manifest, accept_burned_in=accept_burned_in)
+    _require_nothing_private(cohort_dir)
+    _write(open_cohort(cohort_dir), kind, target, allow_network, fold, modality)
+    private = cohort_dir.with_name(cohort_dir.name + "-private")
+    if private.is_dir():
+        details = {"kind": kind, "target": target.name, "cohort": manifest.root_hash}
+        Trail(private).add("", "exported", **details)
+    return uncleaned(manifest)
+
+
+def _require_nothing_private(cohort: Path) -> None:
+    """RunError when files that link pseudonyms to people were put into the cohort."""
+    inside = [name for name in PRIVATE_FILES if cohort.is_dir() and any(cohort.rglob(name))]
+    if inside:
+        raise RunError(f"{inside[0]} lies in {cohort}, and names people: move it out first")
+
+
+def _write(
+    index: CohortIndex,
+    kind: Kind,
+    target: Path,
+    allow_network: bool,
+    fold: int | None,
+    modality: str | None,
+) -> None:
     if kind == "hdf5":
         to_hdf5(index, target)
     elif kind == "lmdb":

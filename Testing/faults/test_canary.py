@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import warnings
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -130,11 +132,11 @@ def attributes() -> list[tuple[int, str, str]]:
     return found
 
 
-def singing(k: int, case: int, singers: list[tuple[int, str, str]]) -> Dataset:
+def singing(k: int, case: int, singers: list[DataElement]) -> Dataset:
     """A slice of a CT in which everything sings."""
     ds = slice_dataset(k, series=f"1.2.{100 + case}")
-    for tag, vr, value in singers:
-        ds.add(DataElement(tag, vr, value))
+    for element in singers:
+        ds.add(copy.copy(element))
     ds.PatientID, ds.ManufacturerModelName = f"{WORD}{case}", f"{WORD} {case}"
     ds.StudyInstanceUID, ds.FrameOfReferenceUID = f"{UID}.{case}", f"{UID}.{case}.9"
     ds.SeriesInstanceUID, ds.SOPInstanceUID = f"{UID}.{case}.1", f"{UID}.{case}.1.{k}"
@@ -168,7 +170,7 @@ def grid(ds: Dataset, slices: int) -> Geometry:
 
 def write_dicom(raw: Path, masks: Path) -> None:
     """Six series: three sound, one with a gap, one truncated, one whose dates are names."""
-    singers = attributes()
+    singers = [DataElement(*attribute) for attribute in attributes()]
     assert len(singers) > 1500
     for case in range(6):
         folder = raw / f"{WORD}_{case}" / f"{WORD} Max {DATE}"
@@ -321,11 +323,18 @@ def place(tmp_path_factory):
     words = {"raw": raw, "masks": masks, "files": files, "word": WORD}
     text = f"# {WORD} {DATE}\n" + STUDY.format(**words)
     (place / "study.toml").write_text(text, encoding="utf-8")
-    said = medprep(place, "run", place / "study.toml", "--workers", 2, "--fail-on", "never")
-    said += medprep(place, "run", place / "study.toml", "--json")
-    said += medprep(place, "quarantine", place / "study.toml")
+    study = place / "study.toml"
+    said = medprep(place, "run", study, "--workers", 2, "--fail-on", "never")
+    said += medprep(place, "run", study, "--json")
+    said += medprep(place, "quarantine", study)
     said += medprep(place, "describe", place / "cohort")
     said += medprep(place, "verify", place / "cohort")
+    said += medprep(place, "share-check", place / "cohort")
+    for kind in ("nifti", "seg.nrrd", "hdf5"):
+        made = place / "exports" / ("one.h5" if kind == "hdf5" else kind)
+        made.parent.mkdir(exist_ok=True)
+        said += medprep(place, "export", place / "cohort", made, "--to", kind)
+    (place / "scan.txt").write_bytes(medprep(place, "scan-phi", study, place / "exports"))
     (place / "said").mkdir()
     (place / "said" / "all.txt").write_bytes(said)
     return place
@@ -344,7 +353,7 @@ def test_the_sources_sing(place):
 @pytest.mark.fault("F43")
 @pytest.mark.fault("F44")
 @pytest.mark.fault("F47")
-@pytest.mark.parametrize("where", ["cohort", "tmp", "said"])
+@pytest.mark.parametrize("where", ["cohort", "exports", "tmp", "said"])
 def test_nothing_that_leaves_the_site_sings(place, where):
     assert singers_in(place / where) == {}
 
@@ -358,3 +367,31 @@ def test_half_of_the_cases_had_faults_that_were_told(place):
     codes = {code for c in manifest["excluded"] for code in c["codes"]}
     assert len(told) >= 5
     assert len(codes) >= 2
+
+
+@pytest.mark.fault("F43")
+def test_a_search_for_the_identities_of_the_sources_finds_none(place):
+    told = (place / "scan.txt").read_text()
+    assert re.search(r"\d{2,} identities of the sources .* none found", told), told
+
+
+@pytest.mark.fault("F43")
+def test_scenes_and_tables_made_of_the_sources_do_not_sing(place):
+    pytest.importorskip("slicer", reason="needs slicer-core")
+    script = REPOSITORY / "MedPrep" / "Scripts" / "medprep_batch.py"
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(place / "tmp")}
+    env |= {"MEDPREP_KEY_FILE": str(place / "keys" / "site.key")}
+    out = place / "batch"
+    words = [place / "study.toml", "--out", out, "--scenes", "--fail-on", "never"]
+    done = subprocess.run(
+        [sys.executable, script, *map(str, words)],
+        capture_output=True, env=env, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr.decode()
+    scenes = sorted((out / "scenes").glob("*.mrb"))
+    assert len(scenes) >= 4
+    for scene in scenes:
+        with zipfile.ZipFile(scene) as bundle:
+            bundle.extractall(out / "unpacked" / scene.stem)
+    assert heard(done.stdout + done.stderr) == set()
+    assert singers_in(out) == {}

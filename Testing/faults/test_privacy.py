@@ -23,6 +23,7 @@ from MedPrepLib.cohort import Case, ImageSource, Patient, Scan
 from MedPrepLib.config import config_hash, parse_study, public_text
 from MedPrepLib.config.settings import Privacy, Screen
 from MedPrepLib.errors import RunError
+from MedPrepLib.export.cohort import export_cohort
 from MedPrepLib.findings import WITHHELD
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import SiteKey, load_site_key, public_names
@@ -41,6 +42,7 @@ from MedPrepLib.shareable import (
 )
 from MedPrepLib.sharing import require_clean, share_check, uncleaned
 from MedPrepLib.sitekey import back_up_key, existing_key, read_backup, restore_key
+from MedPrepLib.trail import Trail
 from MedPrepLib.vocabulary import kernel_class
 
 KEY = SiteKey(bytes(range(32)))
@@ -359,6 +361,16 @@ def test_everything_written_is_its_owners_whatever_the_umask(done):
 
 
 @pytest.mark.fault("F51")
+@pytest.mark.parametrize("name", ["ledger.sqlite", "identities.csv"])
+def test_a_cohort_that_private_files_were_put_into_is_not_exported(study, name):
+    summary = run(order_of(study, workers=1), key=KEY)
+    (summary.cohort / "report" / name).write_text("Mustermann")
+    with pytest.raises(RunError, match=f"{name} lies in"):
+        export_cohort(summary.cohort, "nifti", study.parent / "export")
+    assert not (study.parent / "export").exists()
+
+
+@pytest.mark.fault("F51")
 def test_identities_stand_beside_the_cohort_and_nothing_in_it_leads_there(done):
     assert (done / "cohort-private" / "identities.csv").is_file()
     assert not [p for p in (done / "cohort").rglob("*") if p.is_symlink()]
@@ -509,7 +521,14 @@ def test_text_in_pixels_that_was_accepted_has_to_be_accepted_for_an_export_again
     with pytest.raises(RunError, match=rf"1 cases may carry text.*{case.id}.*--accept-burned-in"):
         require_clean(manifest, accept_burned_in=False)
     require_clean(manifest, accept_burned_in=True)
-    told = " ".join(uncleaned(manifest))
+    with pytest.raises(RunError, match="--accept-burned-in"):
+        export_cohort(summary.cohort, "nifti", tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+    told = " ".join(
+        export_cohort(summary.cohort, "nifti", tmp_path / "export", accept_burned_in=True)
+    )
+    assert Trail(summary.private).acts()[-1].what == "exported"
+    assert told == " ".join(uncleaned(manifest))
     assert "judged by headers only" in told
     assert "BURNED_IN_RISK" in told
     answer = share_check(summary.cohort)
