@@ -128,7 +128,7 @@ def test_a_rule_finds_what_it_is_registered_for_and_nothing_else() -> None:
     flawed = [
         case(missing_tags=("StudyInstanceUID",), study_description="", photometric="MONOCHROME1"),
         case(manufacturer="", model="", modality="", study_description=""),
-        case(modality="MR", study_description="CT Thorax", burned_in="YES"),
+        case(modality="MR", study_description="CT Thorax", burned_in="YES", body_part="HEAD"),
     ]
     grids = [Geometry((64, 64, 2), (0.4, 0.4, 7.0)), Geometry((4096, 4096, 500))]
     for rule in RULES:

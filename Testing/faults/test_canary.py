@@ -330,7 +330,7 @@ def place(tmp_path_factory):
     said += medprep(place, "describe", place / "cohort")
     said += medprep(place, "verify", place / "cohort")
     said += medprep(place, "share-check", place / "cohort")
-    for kind in ("nifti", "seg.nrrd", "hdf5"):
+    for kind in ("nifti", "hdf5"):
         made = place / "exports" / ("one.h5" if kind == "hdf5" else kind)
         made.parent.mkdir(exist_ok=True)
         said += medprep(place, "export", place / "cohort", made, "--to", kind)
@@ -375,6 +375,7 @@ def test_a_search_for_the_identities_of_the_sources_finds_none(place):
     assert re.search(r"\d{2,} identities of the sources .* none found", told), told
 
 
+@pytest.mark.heavy
 @pytest.mark.fault("F43")
 def test_scenes_and_tables_made_of_the_sources_do_not_sing(place):
     pytest.importorskip("slicer", reason="needs slicer-core")
