@@ -29,6 +29,7 @@ from MedPrepLib.command.rules import rules
 from MedPrepLib.command.run import demo, run
 from MedPrepLib.command.start import findings, sample
 from MedPrepLib.errors import ConfigError, MedPrepError
+from MedPrepLib.overheard import silence
 
 WRONG_CALL = 2
 FAILED = 3
@@ -74,6 +75,7 @@ def main() -> None:
     """Run the command and exit with its status; errors are one clear text, never a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
     sys.excepthook = _report_bug
+    silence()  # what libraries warn of quotes headers
     try:
         status = medprep.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)

@@ -58,15 +58,16 @@ def _dates(text: str) -> Iterator[str]:
 
 
 def encoded(word: str) -> frozenset[bytes]:
-    """The bytes to look for in files whose ASCII letters were made small.
+    """The bytes to look for in texts whose ASCII letters were made small (layers.printable).
 
-    UTF-8, Latin-1, both UTF-16 and the escapes of JSON; letters beyond ASCII in both cases.
+    UTF-8, Latin-1 and the escapes of JSON; letters beyond ASCII in both cases. Letters beyond
+    Latin-1 are not looked for in UTF-16.
     """
     forms: set[bytes] = set()
     for cased in (word, word.lower(), word.upper()):
         escaped = json.dumps(cased)[1:-1]
         for text in (cased, escaped):
-            forms |= {text.encode("utf-8"), text.encode("utf-16-le"), text.encode("utf-16-be")}
+            forms.add(text.encode("utf-8"))
             if all(ord(c) < 256 for c in text):
                 forms.add(text.encode("latin-1"))
     return frozenset(form.lower() for form in forms)

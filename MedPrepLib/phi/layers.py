@@ -41,8 +41,17 @@ def layers(path: Path) -> Iterator[bytes]:
 
 
 def printable(data: bytes) -> bytes:
-    """The runs of bytes that may be text, in lines; ASCII letters small."""
-    return b"\n".join(_RUNS.findall(data)).lower()
+    """The runs of bytes that may be text, in lines; ASCII letters small.
+
+    UTF-16 of letters below 256 becomes one byte a letter (Latin-1), whichever way round it is.
+    """
+    return b"\n".join(map(_plain, _RUNS.findall(data))).lower()
+
+
+def _plain(run: bytes) -> bytes:
+    if run[1] == 0:
+        return run[::2]
+    return run[1::2] if run[0] == 0 else run
 
 
 def _texts(data: bytes) -> Iterator[bytes]:

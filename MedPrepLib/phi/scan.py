@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from MedPrepLib.cohort import Case
 from MedPrepLib.config import public_text
 from MedPrepLib.config.settings import Source, TableSource
 from MedPrepLib.phi.forms import Identity, all_forms
-from MedPrepLib.phi.layers import layers, printable
+from MedPrepLib.phi.layers import BLOCK, layers, printable
 from MedPrepLib.phi.sources import folder_sample, header_identities, path_identities
 from MedPrepLib.pipeline.order import Order
 from MedPrepLib.pipeline.tasks import scan_cases
@@ -88,8 +89,19 @@ def _files(place: Path) -> list[tuple[str, Path]]:
 
 def _leaks(name: str, path: Path, forms: Mapping[bytes, Identity]) -> set[Leak]:
     found = set()
-    for text in (printable(name.encode()), *layers(path)):
+    for text in _joined(chain((printable(name.encode()),), layers(path))):
         for form, identity in forms.items():
             if form in text:
                 found.add(Leak(name, identity.category, identity.text))
     return found
+
+
+def _joined(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """The texts in fewer pieces: every piece is searched for every form."""
+    piece = bytearray()
+    for text in texts:
+        piece += text + b"\n"
+        if len(piece) >= BLOCK:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
