@@ -100,7 +100,7 @@ def build_cohort(folder: Path, *, task: str = "segmentation", codec: str = "raw"
         fold = None if n == 4 else n % 2
         codes = ("CLIPPED",) if n == 0 else ()
         cases.append(ManifestCase(packed.id, f"P-{n}", "C01", modality, split, fold, shard, codes))
-    (folder / "report").mkdir()
+    (folder / "report").mkdir(exist_ok=True)
     (folder / "report" / "index.html").write_text("<p>report</p>", encoding="utf-8")
     manifest = Manifest(
         medprep_version="0.1.0",

@@ -24,6 +24,7 @@ from MedPrepLib.casebook import (
     open_book,
     raters_of,
 )
+from MedPrepLib.catalog import find_kind
 from MedPrepLib.config import parse_study
 from MedPrepLib.config.settings import Consensus
 from MedPrepLib.errors import CohortError
@@ -125,10 +126,25 @@ def test_a_cohort_shows_the_same_as_its_study(sample, finished):
 
 def test_a_case_without_an_image_says_why_it_cannot_be_shown(sample, finished):
     book = open_book(sample, key=KEY)
-    for result in finished.excluded:
+    without = [r for r in finished.excluded if any(map(is_final, r.rejections))]
+    assert without
+    for result in without:
         with pytest.raises(NotShownError, match="cannot be shown") as caught:
             book.read(result.id)
         assert set(result.rejections) & {finding.code for finding in caught.value.findings}
+
+
+def is_final(code):
+    kind = find_kind(code)
+    return kind is not None and kind.final
+
+
+def test_the_even_run_of_a_case_with_a_gap_can_be_looked_at(sample, finished):
+    book = open_book(sample, key=KEY)
+    (gap,) = (r for r in finished.excluded if "SLICE_GAP" in r.rejections)
+    case = book.read(gap.id)
+    assert "SLICE_GAP" in {finding.code for finding in case.findings}
+    assert case.image.geometry.size[2] >= 3
 
 
 def test_a_case_that_only_a_rule_leaves_out_can_be_looked_at(tmp_path):

@@ -41,8 +41,6 @@ for name in ("open", "fsync", "replace", "rename", "unlink", "mkdir"):
 from MedPrepLib.pack import bricks
 bricks.encode_brick = counted(bricks.encode_brick)
 sys.stdout.write("ready\\n"); sys.stdout.flush()
-import shutil
-shutil.rmtree(folder / "report", ignore_errors=True)  # build_cohort makes it anew
 build_cohort(folder)
 print(count)
 """
