@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MedPrepLib.dicom.quiet import quiet_pydicom
+from MedPrepLib.dicom.bounded import MAX_OBJECT_BYTES, pydicom_reading, read_bounded
+from MedPrepLib.dicom.decimals import MAX_POINTS, points_of
+from MedPrepLib.dicom.headers import open_regular
+from MedPrepLib.errors import ReadError
 from MedPrepLib.geometry import FloatArray
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ _INSTANCES: tuple[Path, ...] = (
 _FRAME_POSITIONS: Path = (
     "PerFrameFunctionalGroupsSequence", "PlanePositionSequence", "ImagePositionPatient",
 )  # fmt: skip
-_CONTOURS: Path = ("ROIContourSequence", "ContourSequence", "ContourData")
+_CONTOURS: Path = ("ROIContourSequence", "ContourSequence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +65,9 @@ class Annotated:
 
 def read_annotated(path: str, *, places: bool = True) -> Annotated:
     """What the RTSTRUCT or SEG at ``path`` refers to; ``places``: also where it lies."""
-    from pydicom import dcmread
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    with quiet_pydicom():
-        try:
-            dataset = dcmread(path, stop_before_pixels=True, force=True)
+    try:
+        with BufferedReader(open_regular(path)) as file, pydicom_reading():
+            dataset = read_bounded(file, MAX_OBJECT_BYTES)
             own = {str(dataset.get("FrameOfReferenceUID") or "")} - {""}
             return Annotated(
                 series=_uids(dataset, _SERIES),
@@ -74,9 +75,8 @@ def read_annotated(path: str, *, places: bool = True) -> Annotated:
                 instances=_uids(dataset, _INSTANCES),
                 points=_points(dataset) if places else np.empty((0, 3)),
             )
-        except (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, KeyError,
-                TypeError, AttributeError, NotImplementedError, RecursionError):  # fmt: skip
-            return Annotated()
+    except OSError:
+        return Annotated()
 
 
 def _uids(dataset: Dataset, paths: tuple[Path, ...]) -> frozenset[str]:
@@ -95,7 +95,21 @@ def _values(dataset: Any, path: Path) -> Iterator[Any]:
         yield from _values(item, path[1:])
 
 
+def _items(dataset: Any, path: Path) -> Iterator[Any]:
+    """Every item of the last of a path of sequences."""
+    for sequence in _values(dataset, path):
+        yield from sequence or ()
+
+
 def _points(dataset: Dataset) -> FloatArray:
-    found = [*_values(dataset, _CONTOURS), *_values(dataset, _FRAME_POSITIONS)]
-    rows = [np.array([float(x) for x in value]).reshape(-1, 3) for value in found if value]
-    return np.concatenate(rows) if rows else np.empty((0, 3))
+    """ReadError for more points than an object has."""
+    contours = (item.get_item("ContourData") for item in _items(dataset, _CONTOURS))
+    rows, count = [np.empty((0, 3))], 0
+    for row in map(points_of, contours):
+        rows.append(row)
+        count += len(row)
+        if count > MAX_POINTS:
+            raise ReadError(f"more than {MAX_POINTS} points")
+    frames = (value for value in _values(dataset, _FRAME_POSITIONS) if value)
+    rows += [np.array([float(x) for x in value]).reshape(-1, 3) for value in frames]
+    return np.concatenate(rows)

@@ -35,8 +35,9 @@ def decoded(header: SliceHeader, content: bytes) -> VoxelArray:
     from pydicom.pixels.decoders.base import get_decoder
 
     try:
-        decoder = get_decoder(header.transfer_syntax)
-    except NotImplementedError:
+        with quiet_pydicom():
+            decoder = get_decoder(header.transfer_syntax)
+    except (NotImplementedError, ValueError):
         raise UnsupportedError(
             f"transfer syntax {header.transfer_syntax} is not known to any decoder"
         ) from None

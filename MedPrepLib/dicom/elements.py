@@ -25,6 +25,9 @@ PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 MAX_HEADER_BYTES = 64 * 2**20
 """No element may push the header beyond this; real headers stay below one megabyte."""
 
+MAX_STEPS = 3_000_000
+"""Elements and items in one sequence of undefined length; 50,000 frames make 2 million."""
+
 _FIRST_WINDOW = 8192
 _SHORT_VRS = b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()
 _LONG_VRS = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
@@ -248,8 +251,11 @@ def skip_undefined(buffer: bytes, position: int, *, implicit: bool, at: int = 0)
     buffer ends first.
     """
     open_levels = [implicit]
-    end = len(buffer)
+    end, left = len(buffer), MAX_STEPS
     while open_levels:
+        left -= 1
+        if left < 0:
+            raise OddStreamError(f"a sequence with more than {MAX_STEPS} elements")
         if position + 8 > end:
             raise ShortError(at)
         group, element, length = _IMPLICIT(buffer, position)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Set as AbstractSet
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from MedPrepLib.dicom.bounded import bounded_stream, pydicom_reading, require_few_items
 from MedPrepLib.dicom.elements import DEFLATED_LITTLE, PIXEL_TAGS, UNDEFINED, Elements
 from MedPrepLib.dicom.fields import Order
-from MedPrepLib.dicom.quiet import quiet_pydicom
 from MedPrepLib.errors import ReadError
 
 if TYPE_CHECKING:
@@ -17,6 +16,10 @@ if TYPE_CHECKING:
 
 _DEFER_BYTES = 65_536
 """Longer values are skipped; no attribute we keep comes near."""
+
+_MOST_READS = 200_000
+_MOST_ITEMS = 50_000
+"""Of sequences; pydicom takes a second for 10,000."""
 
 
 def read_with_pydicom(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Order]:
@@ -28,34 +31,15 @@ def read_with_pydicom(content: bytes, wanted: AbstractSet[int]) -> tuple[Element
     if DEFLATED_LITTLE.encode() in content:
         # pydicom would inflate all of it at once; deflated files are walked in headers.py only
         raise ReadError("damaged header of a deflated data set")
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    with quiet_pydicom():
-        try:
-            return _read(content, wanted)
-        except (
-            InvalidDicomError,
-            BytesLengthException,
-            EOFError,
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            NotImplementedError,
-            RecursionError,
-            MemoryError,
-            struct.error,
-        ) as error:  # fmt: skip - whatever pydicom stumbles over in a hostile file
-            if isinstance(error, ReadError):
-                raise
-            raise ReadError(f"damaged DICOM header ({type(error).__name__})") from None
+    require_few_items(BytesIO(content), _MOST_ITEMS)
+    with pydicom_reading():
+        return _read(content, wanted)
 
 
 def _read(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Order]:
     from pydicom.filereader import read_partial
 
-    stream = BytesIO(content)
+    stream = bounded_stream(BytesIO(content), len(content), _MOST_READS)
     found = Elements()
 
     def at_pixels(tag: int, _vr: str | None, length: int) -> bool:

@@ -272,5 +272,8 @@ def _decoded_by_pydicom(raw: bytes, character_set: bytes) -> str:
 
     names = character_set.decode("ascii", "replace").strip("\0 ").split("\\")
     with quiet_pydicom():
-        decoded = decode_bytes(raw, convert_encodings(names), {0x0A, 0x0C, 0x0D, 0x5C})
+        try:
+            decoded = decode_bytes(raw, convert_encodings(names), {0x0A, 0x0C, 0x0D, 0x5C})
+        except (LookupError, ValueError, TypeError):  # Python has codecs that are no text: "rot13"
+            decoded = raw.decode("ascii", "replace")
     return decoded.replace("\ufffd", "?")

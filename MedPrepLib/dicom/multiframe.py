@@ -7,16 +7,15 @@ shared by all frames. Frames are then read like single files, each from its own 
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from MedPrepLib.dicom.bounded import pydicom_reading, read_bounded
 from MedPrepLib.dicom.elements import DEFLATED_LITTLE, MAX_HEADER_BYTES
 from MedPrepLib.dicom.fragments import frame_extents
 from MedPrepLib.dicom.headers import SliceHeader
-from MedPrepLib.dicom.quiet import quiet_pydicom
 from MedPrepLib.errors import ReadError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ ENHANCED = frozenset(
 """Enhanced and legacy-converted CT, MR and PET."""
 
 MAX_FRAMES = 20_000
+_SHARED, _PER_FRAME = 0x52009229, 0x52009230
 
 _GROUPS: tuple[tuple[str, str, str, str], ...] = (
     ("position", "PlanePositionSequence", "ImagePositionPatient", "floats"),
@@ -91,12 +91,13 @@ def frames_of(header: SliceHeader) -> tuple[SliceHeader, ...]:
         raise UnsupportedError(f"a deflated multi-frame object with {frames} frames")
     if not 1 <= frames <= MAX_FRAMES:
         raise UnsupportedError(f"a multi-frame object with {frames} frames")
-    dataset = _functional_groups(header)
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
-    per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
-    if len(per_frame) != frames:
-        raise ReadError(f"{frames} frames but {len(per_frame)} functional groups")
-    found = tuple(_frame(header, n, [own, shared]) for n, own in enumerate(per_frame))
+    with pydicom_reading():
+        dataset = _functional_groups(header)
+        shared = _first(dataset, "SharedFunctionalGroupsSequence")
+        per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+        if len(per_frame) != frames:
+            raise ReadError(f"{frames} frames but {len(per_frame)} functional groups")
+        found = tuple(_frame(header, n, [own, shared]) for n, own in enumerate(per_frame))
     if header.is_native or header.pixel_offset < 0:
         return found
     return tuple(
@@ -106,33 +107,17 @@ def frames_of(header: SliceHeader) -> tuple[SliceHeader, ...]:
 
 
 def _functional_groups(header: SliceHeader) -> Dataset:
-    from pydicom import dcmread
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    with quiet_pydicom(), Path(header.path).open("rb") as file:
-        content = file.read(min(MAX_HEADER_BYTES, max(header.pixel_offset, 0)))
-        try:
-            return dcmread(
-                BytesIO(content),
-                stop_before_pixels=True,
-                force=True,
-                specific_tags=[
-                    "SharedFunctionalGroupsSequence",
-                    "PerFrameFunctionalGroupsSequence",
-                ],
-            )
-        except (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, TypeError,
-                AttributeError, NotImplementedError, RecursionError) as error:  # fmt: skip
-            raise ReadError(f"damaged functional groups ({type(error).__name__})") from None
+    limit = min(MAX_HEADER_BYTES, max(header.pixel_offset, 0))
+    with Path(header.path).open("rb") as file:
+        return read_bounded(file, limit, tags=(_SHARED, _PER_FRAME))
 
 
 def _frame(header: SliceHeader, number: int, groups: list[Dataset | None]) -> SliceHeader:
     found: dict[str, Any] = {}
-    with quiet_pydicom():
-        for name, sequence, keyword, kind in _GROUPS:
-            value = _value(groups, sequence, keyword)
-            if value is not None:
-                found[name] = _converted(value, kind, keyword)
+    for name, sequence, keyword, kind in _GROUPS:
+        value = _value(groups, sequence, keyword)
+        if value is not None:
+            found[name] = _converted(value, kind, keyword)
     return msgspec.structs.replace(
         header,
         number_of_frames=1,
@@ -157,7 +142,7 @@ def _value(groups: list[Dataset | None], sequence: str, keyword: str) -> Any:
 def _converted(value: Any, kind: str, keyword: str) -> Any:
     try:
         return _CONVERT[kind](value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ReadError(f"no number in {keyword}") from None
 
 

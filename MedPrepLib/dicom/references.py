@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from io import BytesIO
+from io import BufferedReader
 from typing import TYPE_CHECKING, BinaryIO
 
+from MedPrepLib.dicom.bounded import MAX_OBJECT_BYTES, pydicom_reading, read_bounded
 from MedPrepLib.dicom.elements import MAX_HEADER_BYTES
-from MedPrepLib.dicom.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -21,22 +21,12 @@ def referenced_series(file: BinaryIO) -> tuple[str, ...]:
 
     RTSTRUCT: (3006,0010) > (3006,0012) > (3006,0014); SEG: (0008,1115).
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    file.seek(0)
-    with quiet_pydicom():
-        try:
-            dataset = dcmread(
-                BytesIO(file.read(MAX_HEADER_BYTES)),
-                stop_before_pixels=True,
-                force=True,
-                specific_tags=[_REFERENCED_FRAMES, _REFERENCED_SERIES],
-            )
-            return _uids(dataset)
-        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, TypeError,
-                AttributeError, NotImplementedError, RecursionError):  # fmt: skip
-            return ()
+    tags = (_REFERENCED_FRAMES, _REFERENCED_SERIES)
+    try:
+        with pydicom_reading():
+            return _uids(read_bounded(file, MAX_HEADER_BYTES, tags=tags, behind=max(tags)))
+    except OSError:
+        return ()
 
 
 def _uids(dataset: Dataset) -> tuple[str, ...]:
@@ -60,19 +50,17 @@ def referenced_instances(path: str) -> Instances:
     frames, else ReferencedInstanceSequence (0008,114A). Empty when the object does not say, or
     cannot be read. It reads the whole header: ask only where a series holds several volumes.
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
+    from MedPrepLib.dicom.headers import open_regular
 
-    with quiet_pydicom():
-        try:
-            dataset = dcmread(path, stop_before_pixels=True, force=True)
+    try:
+        with BufferedReader(open_regular(path)) as file, pydicom_reading():
+            dataset = read_bounded(file, MAX_OBJECT_BYTES)
             for groups in _REFERENCES:
                 found = frozenset(_instances(dataset, groups))
                 if found:
                     return found
-        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, TypeError,
-                AttributeError, NotImplementedError, RecursionError):  # fmt: skip
-            pass
+    except OSError:
+        pass
     return frozenset()
 
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from MedPrepLib.dicom.bounded import pydicom_reading, read_bounded
 from MedPrepLib.dicom.elements import MAX_HEADER_BYTES
 from MedPrepLib.dicom.headers import SliceHeader
-from MedPrepLib.dicom.quiet import quiet_pydicom
 from MedPrepLib.errors import ReadError
 
 if TYPE_CHECKING:
@@ -56,25 +55,18 @@ def suv_factor(header: SliceHeader) -> float:
     START) or the dose itself (ADMIN); CNTS, Philips' private factors. Raises SuvUnknownError,
     which names the attribute that is missing or implausible, also for a damaged header.
     """
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    with quiet_pydicom():
-        try:
+    try:
+        with pydicom_reading():
             return _factor(_read(header))
-        except SuvUnknownError:
-            raise
-        except (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, KeyError,
-                TypeError, AttributeError, NotImplementedError, OverflowError,
-                RecursionError) as error:  # fmt: skip
-            raise SuvUnknownError(f"the header is damaged ({type(error).__name__})") from None
+    except SuvUnknownError:
+        raise
+    except ReadError as error:
+        raise SuvUnknownError(f"the header cannot be used: {error}") from None
 
 
 def _read(header: SliceHeader) -> Dataset:
-    from pydicom import dcmread
-
-    limit = min(MAX_HEADER_BYTES, header.pixel_offset if header.pixel_offset > 0 else 2**62)
     with Path(header.path).open("rb") as file:
-        return dcmread(BytesIO(file.read(limit)), stop_before_pixels=True, force=True)
+        return read_bounded(file, MAX_HEADER_BYTES)
 
 
 def _factor(dataset: Dataset) -> float:

@@ -36,8 +36,15 @@ PLAUSIBLE_SPACING_MM = (0.02, 20.0)
 PLAUSIBLE_EXTENT_MM = (3.0, 3000.0)
 """Longest edge of an image: a cropped lesion to a whole body."""
 
+_MOST_DIGITS = 18
 _PATTERN = re.compile(r"%\d*[a-zA-Z]")
 _CHUNK = 1 << 20
+_PACKED_CHUNK = 1 << 16
+"""Small, because zlib copies what is behind a member: of tiny members that is most of it."""
+
+_MOST_EMPTY = 1000
+"""Steps that give no voxel: a chunk that only fills zlib's window, or a member without content."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _ANY_HEADER = 47
 """zlib's code for: gzip or zlib, whichever the stream begins with."""
@@ -131,6 +138,14 @@ def require_plausible(
     )
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers in ``text``; ValueError for anything else, or more than 18 digits."""
+    words = text.split()
+    if any(len(word) > _MOST_DIGITS for word in words):
+        raise ValueError("a number of more digits than any size has")
+    return tuple(map(int, words))
+
+
 def neighbor(header: Path, name: str, root: Path | None = None) -> Path:
     """The data file ``name`` beside the header file that mentions it.
 
@@ -146,8 +161,7 @@ def neighbor(header: Path, name: str, root: Path | None = None) -> Path:
             "the header points to data outside its own folder, or to a list or pattern of files",
         )
     target = header.parent / name
-    limit = (root or header.parent).resolve()
-    if not target.resolve().is_relative_to(limit):
+    if not _lies_below(target, root or header.parent):
         raise FileFaultError(catalog.PATH_ESCAPE, "the data file is a link that leaves its folder")
     file_size(target)
     return target
@@ -155,10 +169,18 @@ def neighbor(header: Path, name: str, root: Path | None = None) -> Path:
 
 def require_inside(path: Path, root: Path | None) -> None:
     """FileFaultError (PATH_ESCAPE) when ``path``, links resolved, does not lie below ``root``."""
-    if root is not None and not path.resolve().is_relative_to(root.resolve()):
+    if root is not None and not _lies_below(path, root):
         raise FileFaultError(
             catalog.PATH_ESCAPE, "the file is a link that leaves its source folder"
         )
+
+
+def _lies_below(path: Path, root: Path) -> bool:
+    """Links resolved; a loop of links lies nowhere."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (RuntimeError, OSError):  # what Python before 3.13 says of loops, and of later ones
+        return False
 
 
 def spacing_faults(geometry: Geometry) -> Iterator[FileFaultError]:
@@ -217,6 +239,17 @@ def read_voxels(
     return data
 
 
+def inflated_head(stream: IO[bytes], count: int) -> bytes:
+    """The first ``count`` bytes in a gzip stream, fewer when it ends; EOFError, zlib.error."""
+    source, head = _DeflateReader(stream), b""
+    while len(head) < count:
+        part = source.read(count - len(head))
+        if not part:
+            break
+        head += part
+    return head
+
+
 def _decoded(stream: IO[bytes], encoding: str) -> IO[bytes]:
     if encoding in {"gzip", "zlib"}:
         return cast("IO[bytes]", _DeflateReader(stream))
@@ -238,8 +271,12 @@ class _DeflateReader:
 
     def read(self, count: int) -> bytes:
         """Up to ``count`` bytes, none at the end; EOFError when the stream breaks off."""
+        empty = 0
         while not self._at_end():
-            self._packed = self._packed or self._stream.read(_CHUNK)
+            empty += 1
+            if empty > _MOST_EMPTY:
+                raise EOFError("members of the compressed stream hold nothing")
+            self._packed = self._packed or self._stream.read(_PACKED_CHUNK)
             if not self._packed:
                 raise EOFError("the compressed stream breaks off")
             part = self._codec.decompress(self._packed, count)
@@ -252,7 +289,7 @@ class _DeflateReader:
         """True after the last member; what follows and is no member is ignored, as by gzip."""
         if not self._codec.eof:
             return False
-        rest = self._codec.unused_data or self._stream.read(_CHUNK)
+        rest = self._codec.unused_data or self._stream.read(_PACKED_CHUNK)
         if not rest.startswith(_GZIP_MAGIC):
             return True
         self._packed, self._codec = rest, zlib.decompressobj(wbits=_ANY_HEADER)

@@ -26,6 +26,7 @@ from MedPrepLib.formats.faults import (
     read_head,
     read_voxels,
     require_plausible,
+    whole_numbers,
 )
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
@@ -107,16 +108,16 @@ def _is_true(fields: Mapping[str, str], name: str, default: str = "False") -> bo
 
 def _size(fields: Mapping[str, str]) -> tuple[int, int, int]:
     try:
-        size = tuple(int(n) for n in fields.get("DimSize", "").split())
+        size = whole_numbers(fields.get("DimSize", ""))
         dimensions = int(fields.get("NDims", ""))
     except ValueError:
         raise FileFaultError(catalog.FILE_UNREADABLE, "DimSize is not whole numbers") from None
     if len(size) != dimensions or not size or min(size) < 1:
         raise FileFaultError(
-            catalog.FILE_UNREADABLE, f"NDims {dimensions} does not fit DimSize {size}"
+            catalog.FILE_UNREADABLE, f"NDims {dimensions} does not fit {len(size)} sizes"
         )
     if dimensions > 3:
-        raise FileFaultError(catalog.FOUR_D, f"the image has {dimensions} dimensions: {size}")
+        raise FileFaultError(catalog.FOUR_D, f"the image has {dimensions} dimensions")
     if dimensions < 3:
         raise FileFaultError(catalog.TOO_FEW_SLICES, "a two-dimensional image is no volume")
     return size[0], size[1], size[2]
@@ -165,6 +166,6 @@ def _numbers(fields: Mapping[str, str], names: Sequence[str], count: int) -> lis
         numbers = [float(x) for x in text.split()]
     except ValueError:
         numbers = []
-    if len(numbers) != count:
-        raise FileFaultError(catalog.AFFINE_INVALID, f"{names[0]} is not {count} numbers")
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise FileFaultError(catalog.AFFINE_INVALID, f"{names[0]} is not {count} finite numbers")
     return numbers

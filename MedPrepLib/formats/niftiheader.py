@@ -7,7 +7,6 @@ Sources: nifti1.h (2007) and nifti2.h (2011) of the NIfTI Data Format Working Gr
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from MedPrepLib import catalog
-from MedPrepLib.formats.faults import FileFaultError, file_size
+from MedPrepLib.formats.faults import FileFaultError, file_size, inflated_head
 from MedPrepLib.geometry import FloatArray
 from MedPrepLib.hiccups import is_hiccup
 
@@ -174,9 +173,8 @@ def _head(path: Path) -> tuple[bytes, bool]:
             stream.seek(0)
             if not compressed:
                 return stream.read(540), False
-            with gzip.GzipFile(fileobj=stream) as inflated:
-                return inflated.read(540), True
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            return inflated_head(stream, 540), True
+    except (EOFError, zlib.error) as error:
         raise FileFaultError(
             catalog.FILE_UNREADABLE, f"the gzip stream is damaged: {error}"
         ) from None

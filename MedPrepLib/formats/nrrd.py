@@ -7,6 +7,7 @@ that follow every ``data file:`` line hand out foreign bytes as voxels.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from MedPrepLib.formats.faults import (
     read_head,
     read_voxels,
     require_plausible,
+    whole_numbers,
 )
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.images import Volume
@@ -136,7 +138,7 @@ def read_header(
         )
     data_path, offset = _data_place(path, fields, offset, root)
     if encoding == "raw":
-        offset = _raw_offset(fields, data_path, offset, int(np.prod(sizes)) * dtype.itemsize)
+        offset = _raw_offset(fields, data_path, offset, math.prod(sizes) * dtype.itemsize)
     ratio = {"raw": 1, "ascii": 4, "gzip": DEFLATE_RATIO, "bzip2": 1 << 20}[encoding]
     require_plausible(
         sizes,
@@ -215,13 +217,13 @@ def _dtype(fields: Mapping[str, str]) -> np.dtype[Any]:
 
 def _sizes(fields: Mapping[str, str]) -> tuple[int, ...]:
     try:
-        sizes = tuple(int(n) for n in fields.get("sizes", "").split())
+        sizes = whole_numbers(fields.get("sizes", ""))
         dimension = int(fields.get("dimension", ""))
     except ValueError:
         raise FileFaultError(catalog.FILE_UNREADABLE, "NRRD sizes are not whole numbers") from None
     if len(sizes) != dimension or not sizes or min(sizes) < 1 or dimension > 16:
         raise FileFaultError(
-            catalog.FILE_UNREADABLE, f"NRRD dimension {dimension} does not fit sizes {sizes}"
+            catalog.FILE_UNREADABLE, f"NRRD dimension {dimension} does not fit {len(sizes)} sizes"
         )
     return sizes
 
@@ -323,7 +325,7 @@ def _ascii_voxels(header: NrrdHeader) -> npt.NDArray[Any]:
     with header.data_path.open("rb") as stream:
         stream.seek(header.offset)
         words = stream.read().split()
-    count = int(np.prod(header.sizes))
+    count = math.prod(header.sizes)
     if len(words) < count:
         raise FileFaultError(
             catalog.PIXELS_UNREADABLE,

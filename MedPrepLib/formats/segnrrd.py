@@ -23,7 +23,7 @@ from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import Color, Terminology, distinct_color
 from MedPrepLib.segmentation import Segment, Segmentation
 
-_SEGMENT_KEY = re.compile(r"Segment(\d+)_(\w+)")
+_SEGMENT_KEY = re.compile(r"Segment(\d{1,9})_(\w+)")
 _EMPTY_EXTENT = "0 -1 0 -1 0 -1"
 
 

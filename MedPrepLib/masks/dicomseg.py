@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 LATTICE_SLACK = 0.05
 """Part of the slice distance by which a frame may miss its slice (positions are decimal text)."""
 
+MAX_PLANES = 10_000
+"""A body of 2 m in slices of 0.2 mm."""
+
 _PLAIN_SYNTAXES = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}
 _XYZ_TO_SRGB = np.array(
     [
@@ -228,6 +231,12 @@ def _own_grid(
             catalog.MASK_UNSUPPORTED, "frames of the segmentation are shifted in their plane"
         )
     gap = _slice_gap(frames, offsets, normal, image)
+    span = float(offsets.max()) / gap
+    if span >= MAX_PLANES:
+        raise FileFaultError(
+            catalog.IMPLAUSIBLE_SIZE,
+            f"the frames span {span:.3g} slices, more than the limit of {MAX_PLANES}",
+        )
     planes = np.rint(offsets / gap).astype(np.int64)
     affine = np.eye(4)
     affine[:3, 0] = frames.along_row * frames.spacing[0]

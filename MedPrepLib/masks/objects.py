@@ -5,14 +5,15 @@ Read with pydicom, silently: its warnings quote values of patients' headers.
 
 from __future__ import annotations
 
-import struct
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from MedPrepLib import catalog
-from MedPrepLib.dicom.quiet import quiet_pydicom
+from MedPrepLib.dicom.bounded import bounded_stream, pydicom_reading, require_few_items
+from MedPrepLib.errors import ReadError
 from MedPrepLib.formats.faults import FileFaultError, read_head
 from MedPrepLib.labels import Terminology
 
@@ -65,20 +66,15 @@ def decoding() -> Iterator[None]:
     pydicom decodes values when they are asked for, so the errors come late: keep the access to
     the data set inside, and nothing else.
     """
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    with quiet_pydicom():
-        try:
+    try:
+        with pydicom_reading():
             yield
-        except FileFaultError:
-            raise
-        except (
-            InvalidDicomError, BytesLengthException, struct.error, EOFError, OSError, ValueError,
-            KeyError, TypeError, AttributeError, NotImplementedError, RecursionError,
-        ) as error:  # fmt: skip
-            raise FileFaultError(
-                catalog.MASK_UNREADABLE, f"the DICOM object is damaged ({type(error).__name__})"
-            ) from None
+    except FileFaultError:
+        raise
+    except ReadError as error:
+        raise FileFaultError(
+            catalog.MASK_UNREADABLE, f"the DICOM object cannot be read: {error}"
+        ) from None
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -111,7 +107,10 @@ def _read(path: Path, tags: list[str] | None) -> Dataset:
 
     if str(read_file_meta_info(path).get("TransferSyntaxUID", "")) == _DEFLATED:
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "deflated DICOM segmentations are not read")
-    return dcmread(path, stop_before_pixels=tags is not None, specific_tags=list(tags or ()))
+    with path.open("rb") as stream:
+        require_few_items(stream)
+        part = bounded_stream(stream, path.stat().st_size)
+        return dcmread(part, stop_before_pixels=tags is not None, specific_tags=list(tags or ()))
 
 
 def read_tags(path: Path, keywords: list[str]) -> Dataset:
@@ -129,11 +128,11 @@ def numbers(dataset: Any, keyword: str, count: int) -> list[float]:
     value = dataset.get(keyword)
     try:
         values = [float(x) for x in ([value] if count == 1 else value)]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = []
-    if len(values) != count:
+    if len(values) != count or not all(map(math.isfinite, values)):
         raise FileFaultError(
-            catalog.MASK_UNREADABLE, f"{keyword} is missing or not {count} numbers"
+            catalog.MASK_UNREADABLE, f"{keyword} is missing or not {count} finite numbers"
         )
     return values
 

@@ -12,10 +12,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from MedPrepLib import catalog
+from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.geometry import FloatArray
 from MedPrepLib.segmentation import BoolArray
 
 _DECIMALS = 6
+
+MAX_CROSSINGS = 20_000_000
+"""Of edges with rows of one slice; the outline of a body has some thousands."""
 
 
 def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> BoolArray:
@@ -24,12 +29,19 @@ def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> Boo
     Each polygon is an array (n, 2) of fractional indices (i, j); the last vertex is joined to
     the first. Polygons combine by exclusive or: one inside another cuts a hole, and a channel
     that is traversed twice (a "keyhole") has no area. Pixels beyond ``shape`` are dropped.
+    Raises FileFaultError (MASK_UNREADABLE) for a scribble that would take gigabytes to fill.
     """
     rows, columns = shape
     low, high = _edges(polygons)
     first = np.clip(np.ceil(low[:, 1]), 0, rows).astype(np.int64)
     stop = np.clip(np.ceil(high[:, 1]), 0, rows).astype(np.int64)
     count = np.maximum(stop - first, 0)  # rows j with low <= j < high
+    if count.sum() > MAX_CROSSINGS:
+        raise FileFaultError(
+            catalog.MASK_UNREADABLE,
+            f"the contours of a slice cross its rows {count.sum()} times; {MAX_CROSSINGS} is the "
+            "limit",
+        )
     edge = np.repeat(np.arange(len(count)), count)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
     part = (row - low[edge, 1]) / (high[edge, 1] - low[edge, 1])

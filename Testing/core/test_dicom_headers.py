@@ -153,6 +153,7 @@ def test_sequences_of_undefined_length_and_long_private_values_are_skipped(tmp_p
     assert content[header.pixel_offset :][: header.pixel_length] == ds.PixelData
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("depth", [3, 100_000])
 def test_nesting_of_any_depth_is_walked_without_recursion(tmp_path, depth):
     item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
@@ -169,6 +170,7 @@ def test_nesting_of_any_depth_is_walked_without_recursion(tmp_path, depth):
     assert (header.rows, header.pixel_length) == (7, 8)
 
 
+@pytest.mark.fault("F20")
 def test_nesting_that_never_closes_is_a_read_error_or_a_header_without_pixels(tmp_path):
     item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
     sequence = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff"
@@ -206,6 +208,7 @@ def test_a_header_cut_anywhere_never_ends_in_another_error(tmp_path):
         assert header.pixel_offset == -1 or there < header.frame_bytes or header.rows == 0
 
 
+@pytest.mark.fault("F16")
 def test_flipped_bytes_never_end_in_another_error(tmp_path):
     whole = bytearray(save(slice_dataset(0), tmp_path / "whole").read_bytes())
     offset = read_header(str(tmp_path / "whole")).pixel_offset
@@ -233,6 +236,7 @@ def test_a_deflate_bomb_is_inflated_only_to_the_limit(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
+@pytest.mark.fault("F25")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_or_a_folder_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
@@ -241,6 +245,7 @@ def test_a_pipe_or_a_folder_is_never_opened(tmp_path):
             read_header(str(path))
 
 
+@pytest.mark.fault("F25")
 def test_a_sparse_file_of_a_terabyte_is_left_quickly(tmp_path):
     path = tmp_path / "sparse"
     with path.open("wb") as file:
@@ -274,6 +279,7 @@ def test_a_vital_value_that_is_no_number_is_named_and_not_replaced(tmp_path):
     assert read_header(str(path)).unreadable == ("RescaleIntercept",)
 
 
+@pytest.mark.fault("F32")
 def test_text_in_another_character_set_is_decoded(tmp_path):
     ds = slice_dataset(0)
     ds.SpecificCharacterSet = "ISO_IR 192"
