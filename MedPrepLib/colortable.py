@@ -26,6 +26,7 @@ from MedPrepLib.labels import (
     Terminology,
     distinct_color,
 )
+from MedPrepLib.textfiles import read_text
 
 MAX_BYTES = 16 << 20
 """Of a color table."""
@@ -127,11 +128,7 @@ def _as_table(schema: LabelSchema, delimiter: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError([f"the file is larger than {MAX_BYTES} bytes"], path.name)
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(["the file is not UTF-8 text"], path.name) from None
+        return read_text(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError([f"the file cannot be read: {error.strerror}"], path.name) from None
 
@@ -185,7 +182,9 @@ def _text_rows(text: str) -> Iterator[_Row | str]:
 
 def _row(value: str, name: str, color: Sequence[str], line: int) -> _Row | str:
     """A row, or what is wrong with it."""
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_LABEL_VALUE):
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MAX_LABEL_VALUE) or (
+        len(value) > 9
+    ):
         return f"line {line}: value {value[:20]!r} is outside 1..{MAX_LABEL_VALUE}"
     if not name:
         return f"line {line}: the label with value {value} has no name"

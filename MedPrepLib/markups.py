@@ -9,9 +9,9 @@ tree becomes the file's name, and the labels of the control points (``tumor-1``)
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def read_boxes(path: Path) -> tuple[WorldBox, ...]:
         raise _fault(f"the file has {size} bytes, more than {MAX_BYTES}")
     try:
         tree = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(f"the file is no JSON: {error}") from None
     except OSError as error:
         if is_hiccup(error):
@@ -125,7 +125,10 @@ def _numbers(markup: Mapping[str, Any], key: str, count: int, where: str) -> Flo
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _label(markup: Mapping[str, Any]) -> str:

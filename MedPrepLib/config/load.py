@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from MedPrepLib.config.public import public_tree
 from MedPrepLib.config.settings import Annotation, Augment, LabelSection, Study, TerminologyCode
 from MedPrepLib.errors import ConfigError, LabelError
 from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, parse_toml, read_text
 
 
 def load_study(path: Path | str) -> Study:
@@ -31,11 +31,7 @@ def load_study(path: Path | str) -> Study:
 
 def study_text(path: Path) -> str:
     """The text of a study file, without a byte order mark; ConfigError when it is not UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        problem = f"not valid TOML: byte {error.start + 1} is no UTF-8; save it as UTF-8"
-        raise ConfigError([problem], path.name) from None
+    return read_text(path, MAX_SETTINGS_BYTES)
 
 
 def parse_study(
@@ -50,10 +46,7 @@ def parse_study(
     of the study, so that everything made of it holds them. ``schema`` stands in for that file
     where it is not there any more: a cohort brings its labels along.
     """
-    try:
-        tree: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"not valid TOML: {error}"], source) from None
+    tree = parse_toml(text, source)
     problems = problems_in(tree, Study)
     if problems:
         raise ConfigError(problems, source)

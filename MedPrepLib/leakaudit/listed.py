@@ -85,7 +85,7 @@ def _rounds(path: Path) -> list[dict[str, frozenset[str]]]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         return [{name: frozenset(fold[name]) for name in ("train", "val")} for fold in tree]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path.name} is no list of folds with train and val") from None
 
 

@@ -8,7 +8,6 @@ order stay as they are. ``judged`` binds an entry to the data that were looked a
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from MedPrepLib.config.check import problems_in
 from MedPrepLib.config.settings import Section
 from MedPrepLib.config.template import toml_text
 from MedPrepLib.errors import ConfigError, LockedError
+from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, parse_toml, read_text
 
 MOST_NOTE = 1000
 """Characters of a note."""
@@ -57,7 +57,7 @@ def read_readmissions(path: Path) -> tuple[Entry, ...]:
 
     Raises ConfigError that names every fault by its path.
     """
-    return _parsed(path.read_bytes(), path.name) if path.is_file() else ()
+    return _parsed(read_text(path, MAX_SETTINGS_BYTES), path.name) if path.is_file() else ()
 
 
 def in_force(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
@@ -77,10 +77,10 @@ def append_entry(path: Path, entry: Entry) -> Entry:
     """
     timed = msgspec.structs.replace(entry, at=datetime.now(UTC).isoformat(timespec="seconds"))
     with _locked(path):
-        text = path.read_bytes() if path.is_file() else _HEAD.encode()
-        whole = text.rstrip(b"\n") + b"\n\n" + _block(timed).encode()
+        text = read_text(path, MAX_SETTINGS_BYTES) if path.is_file() else _HEAD
+        whole = text.rstrip("\n") + "\n\n" + _block(timed)
         _parsed(whole, path.name)
-        write_bytes(path, whole)
+        write_bytes(path, whole.encode())
     return timed
 
 
@@ -96,11 +96,8 @@ def judged_data(paths: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(sorted(sums))).hexdigest()
 
 
-def _parsed(data: bytes, source: str) -> tuple[Entry, ...]:
-    try:
-        tree = tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"not valid TOML: {error}"], source) from None
+def _parsed(text: str, source: str) -> tuple[Entry, ...]:
+    tree = parse_toml(text, source)
     problems = problems_in(tree, _File)
     if not problems:
         entries = msgspec.convert(tree, _File).entries

@@ -142,7 +142,9 @@ def file_stem(reviewer: str) -> str:
     plain = slug(reviewer).lower()
     if plain == reviewer:
         return plain
-    return f"{plain[:54]}-{hashlib.sha256(reviewer.encode()).hexdigest()[:8]}"
+    return (
+        f"{plain[:54]}-{hashlib.sha256(reviewer.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    )
 
 
 def require_name(reviewer: str) -> str:

@@ -8,7 +8,6 @@ headers say of institutions stays in here: findings speak of lines of the table 
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import normalized_id
 from MedPrepLib.scan.found import Candidate
+from MedPrepLib.textfiles import read_rows
 
 CONDITIONS = ("folder", "institution", "station", "patient")
 COLUMNS = (*CONDITIONS, "center")
@@ -91,14 +91,9 @@ def read_centers(path: Path, where: str) -> CenterTable:
     """The table at ``path``; ConfigError names every fault and the setting ``where``."""
     if not path.is_file():
         raise ConfigError([f"{where}: {path.name!r} does not exist"])
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream, delimiter="\t" if _is_tsv(path) else ",")
-            problems = list(_column_problems(table.fieldnames or (), where))
-            lines = [] if problems else [(table.line_num, row) for row in table]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError([f"{where}: no table of text ({type(error).__name__})"]) from None
-    rows = [_row(line, row) for line, row in lines]
+    columns, lines = read_rows(path, where, "\t" if _is_tsv(path) else ",")
+    problems = list(_column_problems(columns, where))
+    rows = [] if problems else [_row(line, row) for line, row in lines]
     problems += [problem for row in rows for problem in _row_problems(row, where)]
     if not problems and not rows:
         problems = [f"{where}: the table has no row"]

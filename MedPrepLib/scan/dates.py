@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -12,6 +11,7 @@ from MedPrepLib import catalog
 from MedPrepLib.cohort import Case
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
+from MedPrepLib.textfiles import read_rows
 
 COLUMNS = ("case", "rater", "date")
 
@@ -70,14 +70,13 @@ def _dates(path: Path, shown: str) -> dict[Reading, date]:
 
 
 def _rows(path: Path, shown: str) -> Iterator[tuple[int, dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        table = csv.DictReader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        there = table.fieldnames or ()
-        missing = [name for name in COLUMNS if name not in there]
-        if missing:
-            known = ", ".join(there)
-            raise ConfigError(
-                [f"$.reading_dates: {shown} has no column {missing[0]!r} (it has: {known})"]
-            )
-        for row in table:
-            yield table.line_num, {name: (row[name] or "").strip() for name in COLUMNS}
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    there, rows = read_rows(path, f"$.reading_dates: {shown}", delimiter)
+    missing = [name for name in COLUMNS if name not in there]
+    if missing:
+        known = ", ".join(there)
+        raise ConfigError(
+            [f"$.reading_dates: {shown} has no column {missing[0]!r} (it has: {known})"]
+        )
+    for line, row in rows:
+        yield line, {name: row[name].strip() for name in COLUMNS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from MedPrepLib.scan.found import Candidate, Drawn
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import find_image
 from MedPrepLib.scan.readings import readings_from
+from MedPrepLib.textfiles import read_rows
 
 REQUIRED = ("case", "patient", "image")
 OPTIONAL = (
@@ -58,18 +58,15 @@ def scan_table(
 
 def _rows(source: TableSource, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file, delimiter=delimiter)
-        there = table.fieldnames or ()
-        columns = {name: source.columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
-        unknown = sorted(set(source.columns) - set(columns))
-        missing = [columns[name] for name in REQUIRED if columns[name] not in there]
-        missing += [shown for name, shown in source.columns.items() if shown not in there]
-        if unknown or missing:
-            raise ConfigError([_column_problem(source, unknown, missing, there)])
-        for row in table:
-            cells = {name: (row.get(column) or "").strip() for name, column in columns.items()}
-            yield table.line_num, cells
+    there, rows = read_rows(path, f"$.sources: {source.path}", delimiter)
+    columns = {name: source.columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
+    unknown = sorted(set(source.columns) - set(columns))
+    missing = [columns[name] for name in REQUIRED if columns[name] not in there]
+    missing += [shown for name, shown in source.columns.items() if shown not in there]
+    if unknown or missing:
+        raise ConfigError([_column_problem(source, unknown, missing, there)])
+    for line, row in rows:
+        yield line, {name: row.get(column, "").strip() for name, column in columns.items()}
 
 
 def _column_problem(
@@ -86,6 +83,8 @@ def _problem(row: Row, repeated: set[str]) -> str:
     for name in ("case", "image"):
         if not row[name]:
             return f"the column {name!r} is empty"
+    if any("\0" in cell for cell in row.values()):
+        return "a cell holds a NUL character"
     if row["case"] in repeated:
         return "its case stands in several rows; none of them was used"
     parts = _annotation_texts(row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from MedPrepLib.config.settings import Split
 from MedPrepLib.errors import ConfigError, RunError
 from MedPrepLib.split.members import Member, Place, SplitPlan
+from MedPrepLib.textfiles import read_rows
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -70,29 +70,26 @@ def read_fixed(path: Path, folds: int) -> tuple[Fixed, ...]:
     """
     if not path.is_file():
         raise ConfigError([f"$.split.fixed: {path.name!r} does not exist"])
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file)
-        there = set(table.fieldnames or ())
-        if "set" not in there or not there & {"case", "patient"}:
-            raise ConfigError(
-                [f"$.split.fixed: {path.name} needs the columns case or patient; set"]
-            )
-        rows, problems = [], []
-        for row in table:
-            cells = {name: (row.get(name) or "").strip() for name in _COLUMNS}
-            problem = _problem(cells, folds)
-            if problem:
-                problems.append(f"$.split.fixed: {path.name}, line {table.line_num}: {problem}")
-            else:
-                fold = int(cells["fold"]) if cells["fold"] else None
-                part = "test" if _SETS[cells["set"].lower()] == "test" else "train"
-                place = Place("test", None) if part == "test" else Place("train", fold)
-                rows.append(Fixed(cells["case"], cells["patient"], place))
+    there, table = read_rows(path, "$.split.fixed", ",")
+    if "set" not in there or not set(there) & {"case", "patient"}:
+        raise ConfigError([f"$.split.fixed: {path.name} needs the columns case or patient; set"])
+    rows, problems = [], []
+    for line, row in table:
+        cells = {name: row.get(name, "").strip() for name in _COLUMNS}
+        problem = _problem(cells, folds)
+        if problem:
+            problems.append(f"$.split.fixed: {path.name}, line {line}: {problem}")
+        else:
+            fold = int(cells["fold"]) if cells["fold"] else None
+            part = "test" if _SETS[cells["set"].lower()] == "test" else "train"
+            place = Place("test", None) if part == "test" else Place("train", fold)
+            rows.append(Fixed(cells["case"], cells["patient"], place))
     if problems:
         raise ConfigError(problems)
     return tuple(rows)
 
 
+_MOST_DIGITS = 9
 _COLUMNS = ("case", "patient", "set", "fold")
 
 
@@ -101,6 +98,7 @@ def _problem(cells: Mapping[str, str], folds: int) -> str:
         return "neither case nor patient"
     if cells["set"].lower() not in _SETS:
         return "set is neither train nor test"
-    if cells["fold"] and not (cells["fold"].isdecimal() and int(cells["fold"]) < folds):
+    fold = cells["fold"]
+    if fold and not (fold.isdecimal() and len(fold) < _MOST_DIGITS and int(fold) < folds):
         return f"fold is no number of 0..{folds - 1}"
     return "the test set has no folds" if cells["fold"] and cells["set"].lower() == "test" else ""
