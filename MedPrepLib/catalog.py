@@ -79,6 +79,16 @@ FILE_IGNORED = _note(
     "Files in a source folder are neither images nor masks and were left aside.",
     "Nothing to do; move them away to silence this note.",
 )
+FOLDER_UNREADABLE = _review(
+    "FOLDER_UNREADABLE",
+    "A folder of a source cannot be listed: nobody knows what is missing.",
+    "Let the account that runs MedPrep read the folder, or move it out of the source.",
+)
+PREAMBLE_PROGRAM = _note(
+    "PREAMBLE_PROGRAM",
+    "A DICOM file begins like a program, an archive or a page: it may be run as one.",
+    "Nothing to do for the cohort, which copies no such bytes; have the source checked.",
+)
 NOT_AN_IMAGE = _note(
     "NOT_AN_IMAGE",
     "A DICOM object is no image volume (report, plan, dose, waveform, secondary capture...).",

@@ -56,7 +56,7 @@ class SiteKey:
 
         ``length``: characters, at most 52, in place of the usual 12.
         """
-        message = "\x1f".join((kind, *parts)).encode()
+        message = "\x1f".join((kind, *parts)).encode("utf-8", "surrogatepass")
         digest = hmac.new(self.secret, message, hashlib.sha256).digest()
         return base64.b32encode(digest).decode("ascii")[: length or NAME_LENGTH].lower()
 
@@ -205,7 +205,7 @@ def slug(name: str) -> str:
     kept_all = plain == re.sub(r"[\\/ ]", "_", name)
     if plain and kept_all and plain.upper().split(".")[0] not in _RESERVED:
         return plain
-    return f"x{plain[:54]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"x{plain[:54]}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 _RESERVED = frozenset(

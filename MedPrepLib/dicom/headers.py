@@ -20,6 +20,7 @@ from MedPrepLib.dicom.rawheader import (
     Asked,
     RawHeader,
     asked_for,
+    begins_as_program,
     file_meta,
     looks_like_dicom,
     read_raw,
@@ -73,6 +74,7 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     ``present`` those of the asked key attributes that have a value. ``referenced_series`` are
     the SeriesInstanceUIDs an RTSTRUCT or SEG was drawn on. ``gradient`` is the direction of the
     diffusion gradient; ``stack_id`` and ``dimension_index`` are known of multi-frame objects only.
+    ``program``: the file begins like one.
     """
 
     path: str
@@ -141,6 +143,7 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     referenced_series: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
+    program: bool = False
 
     @property
     def is_native(self) -> bool:
@@ -184,6 +187,8 @@ def read_opened(
     if not looks_like_dicom(start):
         raise NotDicomError("no DICOM content")
     raw = read_raw(file, status.st_size, start, asked)
+    if begins_as_program(start):
+        raw = raw._replace(program=True)
     header = header_of(path, status, raw, asked)
     if header.sop_class_uid in REFERENCING:
         header = _with_references(header, file)
@@ -203,6 +208,7 @@ def header_of(path: str, status: os.stat_result, raw: RawHeader, asked: Asked) -
         float_pixels=raw.elements.pixel_tag in (0x7FE00008, 0x7FE00009),
         unreadable=unreadable,
         present=_present(asked, raw),
+        program=raw.program,
         **values,
     )
 

@@ -43,7 +43,14 @@ from MedPrepLib.dicom.fields import (
     context_of,
 )
 from MedPrepLib.dicom.headers import REFERENCING, SliceHeader, header_of
-from MedPrepLib.dicom.rawheader import IMPLICIT_LITTLE, META_START, START_BYTES, Asked, RawHeader
+from MedPrepLib.dicom.rawheader import (
+    IMPLICIT_LITTLE,
+    META_START,
+    START_BYTES,
+    Asked,
+    RawHeader,
+    begins_as_program,
+)
 from MedPrepLib.dicom.rawheader import file_meta as meta_of
 
 MAX_PATTERN_BYTES = 512 * 1024
@@ -125,7 +132,7 @@ class Pattern:
 
         Exactly what ``read_header`` would say.
         """
-        if start[128:META_START] != b"DICM":
+        if start[128:META_START] != b"DICM" or begins_as_program(start) != self._raw.program:
             return None
         try:
             matched = self._match(file, status.st_size, start)

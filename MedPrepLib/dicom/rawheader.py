@@ -32,6 +32,10 @@ START_BYTES = 8192
 META_START = 132
 """Where the file meta information begins: behind 128 bytes of anything and "DICM" (PS3.10)."""
 
+_PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"PK", b"%PDF", b"<", b"\xca\xfe\xba\xbe",
+             b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"Rar!", b"7z\xbc\xaf")  # fmt: skip
+"""How programs of Windows, Linux and macOS, scripts, archives, PDF and HTML begin."""
+
 _FIRST_GROUPS = (b"\x02\0", b"\0\x02", b"\x08\0", b"\0\x08")
 _GIVE_UP = 0x00540000
 """Objects without Rows up to here (reports, structure sets, plans) hold no pixel data."""
@@ -46,12 +50,16 @@ class Asked(NamedTuple):
 
 
 class RawHeader(NamedTuple):
-    """Undecoded elements of a whole file; ``plain`` when the quick walk read them."""
+    """Undecoded elements of a whole file; ``plain`` when the quick walk read them.
+
+    ``program``: its preamble is that of a program (see :func:`begins_as_program`).
+    """
 
     elements: Elements
     transfer_syntax: str
     order: Order
     plain: bool
+    program: bool = False
 
 
 @functools.lru_cache(maxsize=8)
@@ -81,6 +89,14 @@ def looks_like_dicom(start: bytes) -> bool:
     if len(start) < 8 or start[:2] not in _FIRST_GROUPS or (start[2] and start[3]):
         return False
     return is_vr(start[4:6]) or 0 < int.from_bytes(start[4:8], "little") <= 1024
+
+
+def begins_as_program(start: bytes) -> bool:
+    """True when the preamble is that of a program, an archive or a page (a "polyglot").
+
+    PS3.10 7.1 leaves the 128 bytes before "DICM" to anybody; TIFF may use them and is no danger.
+    """
+    return start.startswith(_PROGRAMS) and start[128:132] == b"DICM"
 
 
 def read_raw(file: BinaryIO, size: int, start: bytes, asked: Asked) -> RawHeader:

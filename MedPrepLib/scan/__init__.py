@@ -70,7 +70,7 @@ def _scan_source(
         yield from scan_table(source, root, reader, study.screen, _called(index))
         return
     if isinstance(source, FolderSource):
-        yield from scan_folders(source, root, reader, study.screen)
+        yield from scan_folders(source, root, reader, study.screen, _called(index))
     elif isinstance(source, NnunetSource):
         yield from scan_nnunet(source, root)
     elif isinstance(source, DicomSource):

@@ -13,27 +13,34 @@ from MedPrepLib.config.settings import FolderSource, NnunetSource, Screen
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
-from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.headers import HeaderReader, unlisted
 from MedPrepLib.scan.image import find_image
 from MedPrepLib.scan.readings import drawn_in, readings_from
-from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, stem
+from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, is_folder, refused, stem
+from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, read_text
 
 MASK_FOLDER = "masks"
 IMAGE_NAME = "image"
 
 
 def scan_folders(
-    source: FolderSource, root: Path, reader: HeaderReader, screen: Screen
-) -> Iterator[Candidate]:
+    source: FolderSource, root: Path, reader: HeaderReader, screen: Screen, called: str
+) -> Iterator[Candidate | Finding]:
     """One candidate per ``center/patient/case`` folder below ``root``.
 
     The image is ``image.*``, a folder ``image`` of DICOM files, or whatever single image lies
-    in the case folder. Center and patient are the folders' names; age and sex come from DICOM.
+    in the case folder. Center and patient are the folders' names; age and sex come from
+    DICOM. Folders that cannot be listed are a finding about ``called``.
     """
+    reasons = [refused(root)]
     for center in folders_in(root):
+        reasons.append(refused(center))
         for patient in folders_in(center):
+            reasons.append(refused(patient))
             for folder in folders_in(patient):
+                reasons += [refused(folder), refused(folder / MASK_FOLDER)]
                 yield _case_in(folder, source, reader, screen)
+    yield from unlisted([reason for reason in reasons if reason], called)
 
 
 def _case_in(folder: Path, source: FolderSource, reader: HeaderReader, screen: Screen) -> Candidate:
@@ -48,7 +55,7 @@ def _case_in(folder: Path, source: FolderSource, reader: HeaderReader, screen: S
 def _image_path(folder: Path) -> Path:
     """``image/`` or ``image.*`` if there is one, else the case folder itself without masks."""
     named = folder / IMAGE_NAME
-    if named.is_dir():
+    if is_folder(named):
         return named
     files = [path for path in files_in(folder) if image_suffix(path)]
     for path in files:
@@ -84,9 +91,9 @@ def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Findin
 
 def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
     try:
-        dataset = msgspec.json.decode((root / "dataset.json").read_bytes())
+        dataset = msgspec.json.decode(read_text(root / "dataset.json", MAX_SETTINGS_BYTES))
         labels = {str(name): value for name, value in dataset["labels"].items()}
-    except (OSError, KeyError, AttributeError, TypeError, msgspec.DecodeError) as error:
+    except (OSError, KeyError, AttributeError, TypeError, ValueError, RecursionError) as error:
         problem = f"$.sources: {shown} has no usable dataset.json with labels ({error})"
         raise ConfigError([problem]) from None
     pairs = [(value, name) for name, value in labels.items() if isinstance(value, int) and value]

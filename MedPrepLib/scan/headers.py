@@ -43,11 +43,19 @@ class HeaderReader:
     def read(
         self, listings: Iterable[Listing], item: str
     ) -> tuple[tuple[SliceHeader, ...], tuple[str, ...], tuple[Finding, ...]]:
-        """(headers, files that are no DICOM, findings about files that look like it but fail)."""
+        """(headers, files that are no DICOM, findings).
+
+        Findings are about files that look like DICOM but fail or begin as programs do, and about
+        folders that cannot be listed.
+        """
         headers: list[SliceHeader] = []
         others: list[str] = []
         failures: list[str] = []
+        refused: list[str] = []
         for listing in listings:
+            if listing.refused:
+                refused.append(listing.refused)
+                continue
             seen = self._known(listing.folder)
             if _is_unchanged(listing, seen):
                 self._count(len(seen.names))
@@ -58,7 +66,12 @@ class HeaderReader:
                 base = prefix(listing.folder)
                 pairs = zip(seen.names, seen.headers, strict=True)
                 others += [base + name for name, header in pairs if header is None]
-        return tuple(headers), tuple(others), _unreadable(failures, item)
+        said = (
+            *_unreadable(failures, item),
+            *unlisted(refused, item),
+            *_programs(sum(header.program for header in headers), item),
+        )
+        return tuple(headers), tuple(others), said
 
     def _known(self, folder: str) -> FilesSeen:
         """What the ledger says of a folder; nothing when it does not say it in today's words."""
@@ -127,3 +140,19 @@ def _unreadable(failures: Sequence[str], item: str) -> tuple[Finding, ...]:
     count = len(failures)
     message = f"{count} DICOM file{'s' * (count > 1)} cannot be read: {failures[0]}"
     return (catalog.FILE_UNREADABLE.at(item, message),)
+
+
+def unlisted(reasons: Sequence[str], item: str) -> tuple[Finding, ...]:
+    """FOLDER_UNREADABLE when folders could not be listed; ``reasons`` has one for each."""
+    if not reasons:
+        return ()
+    count = len(reasons)
+    message = f"{count} folder{'s' * (count > 1)} cannot be listed: {reasons[0]}"
+    return (catalog.FOLDER_UNREADABLE.at(item, message),)
+
+
+def _programs(count: int, item: str) -> tuple[Finding, ...]:
+    if not count:
+        return ()
+    message = f"{count} DICOM file{'s' * (count > 1)} with a preamble like that of a program"
+    return (catalog.PREAMBLE_PROGRAM.at(item, message),)

@@ -14,7 +14,14 @@ from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.scan.found import ImageFound
 from MedPrepLib.scan.headers import HeaderReader
-from MedPrepLib.scan.walk import Listing, image_suffix, is_plain_file, listing_of, listings_below
+from MedPrepLib.scan.walk import (
+    Listing,
+    image_suffix,
+    is_folder,
+    is_plain_file,
+    listing_of,
+    listings_below,
+)
 
 
 def find_image(
@@ -31,7 +38,7 @@ def find_image(
         if image_suffix(path.name):
             return _file_image(str(path), item, part)
         return _folder_image([listing_of(str(path))], item, reader, screen, part)
-    if not path.is_dir():
+    if not is_folder(path):
         return _nothing(catalog.FILE_MISSING.at(item, "the image file or folder does not exist"))
     return _folder_image(list(listings_below(path)), item, reader, screen, part)
 

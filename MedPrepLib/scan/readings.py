@@ -10,7 +10,7 @@ from MedPrepLib import markups, slicelabels
 from MedPrepLib.cohort import BoxReading, MaskPart, MaskReading, ReadingFile, SliceReading
 from MedPrepLib.config.settings import Annotation
 from MedPrepLib.scan.found import Drawn
-from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, stem
+from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, is_folder, stem
 
 
 def readings_from(
@@ -39,7 +39,7 @@ def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
     (3D Slicer markups), ``<rater>.slices.csv`` labels per slice; ``<rater>/<label>.mrk.json``
     holds boxes of one label, as 3D Slicer saves them.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         return Drawn()
     return Drawn(
         masks=_masks_in(folder, annotations),

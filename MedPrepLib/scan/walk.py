@@ -10,17 +10,23 @@ from pathlib import Path
 
 from MedPrepLib.formats.files import SUFFIXES
 
+_NO_TEXT = "a name that is no text in any encoding we know"
+
 IGNORED_NAMES = frozenset(("DICOMDIR", "Thumbs.db", "desktop.ini"))
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The regular files directly in one folder, sorted by name, with size and time of change."""
+    """The regular files directly in one folder, sorted by name, with size and time of change.
+
+    ``refused``: why the folder cannot be listed; empty when it can.
+    """
 
     folder: str
     names: list[str]
     sizes: list[int]
     mtimes_ns: list[int]
+    refused: str = ""
 
 
 def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listing]:
@@ -40,10 +46,12 @@ def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listin
         if base == left_out or _was_visited(base, visited):
             continue
         listing, folders = _listed(base)
-        if listing.names:
+        if listing.names or listing.refused:
             yield listing
         start = prefix(base)
-        waiting += [start + name for name in sorted(folders, reverse=True)]
+        waiting += [start + name for name in sorted(folders, reverse=True) if is_text(name)]
+        odd = sum(not is_text(name) for name in folders)
+        yield from [Listing(base, [], [], [], _NO_TEXT)] * odd
 
 
 def listing_of(path: str) -> Listing:
@@ -70,13 +78,13 @@ def _was_visited(folder: str, visited: set[tuple[int, int]]) -> bool:
 
 
 def _listed(folder: str) -> tuple[Listing, list[str]]:
-    """The files and the names of the folders directly in ``folder``; none when it is forbidden."""
+    """The files and the names of the folders directly in ``folder``."""
     files: dict[str, os.DirEntry[str]] = {}
     folders: list[str] = []
     try:
         entries = os.scandir(folder)
-    except OSError:
-        return Listing(folder, [], [], []), []
+    except OSError as error:
+        return Listing(folder, [], [], [], _reason(error)), []
     with entries:
         for entry in entries:
             name = entry.name
@@ -97,6 +105,8 @@ def _stamped(folder: str, files: dict[str, os.DirEntry[str]]) -> Listing:
             status = files[name].stat(follow_symlinks=False)
         except FileNotFoundError:  # gone since it was listed
             continue
+        except OSError as error:  # names may be read, files may not
+            return Listing(folder, [], [], [], _reason(error))
         listing.names.append(name)
         listing.sizes.append(status.st_size)
         listing.mtimes_ns.append(status.st_mtime_ns)
@@ -104,21 +114,52 @@ def _stamped(folder: str, files: dict[str, os.DirEntry[str]]) -> Listing:
 
 
 def files_in(folder: Path) -> tuple[str, ...]:
-    """The regular files directly in ``folder``, sorted."""
-    names = sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted, sorted
-    paths = (str(folder / name) for name in names if not ignored(name))
+    """The regular files directly in ``folder``, sorted; none when it cannot be listed."""
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted, sorted
+    except OSError:
+        return ()
+    paths = (str(folder / name) for name in names if not ignored(name) and is_text(name))
     return tuple(path for path in paths if is_plain_file(path))
 
 
 def folders_in(folder: Path) -> tuple[Path, ...]:
-    """The folders directly in ``folder``, sorted; links are passed over."""
+    """The folders directly in ``folder``, sorted; links are passed over.
+
+    None when the folder cannot be listed, which :func:`refused` tells.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return ()
     return tuple(
-        sorted(
-            entry
-            for entry in folder.iterdir()
-            if not entry.name.startswith(".") and entry.is_dir() and not entry.is_symlink()
-        )
+        folder / name for name in sorted(names) if not name.startswith(".") and is_text(name)
     )
+
+
+def refused(folder: Path) -> str:
+    """Why a folder that is there cannot be listed, or not all of it; empty when it can."""
+    try:
+        with os.scandir(folder) as entries:
+            return "" if all(is_text(entry.name) for entry in entries) else _NO_TEXT
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return _reason(error)
+
+
+def is_text(name: str) -> bool:
+    """False for names of bytes that are no UTF-8, which no database and no report can hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def is_plain_file(path: str) -> bool:
@@ -126,6 +167,14 @@ def is_plain_file(path: str) -> bool:
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """True for a folder, or a link to one; never an error, however odd the name."""
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, before Python 3.12
         return False
 
 
