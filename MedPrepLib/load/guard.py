@@ -35,6 +35,10 @@ MAX_DEPTH = 2
 MAX_MEMBERS = 70_000
 MAX_CHUNK_BYTES = 1 << 20
 MAX_TABLE_BYTES = 1 << 30
+FREE_BYTES = 256 << 20
+"""That a case may declare whatever it stores."""
+MAX_GROWTH = 2000
+"""How often a case may declare what it stores."""
 
 HDF5_ERRORS = (
     OSError, RuntimeError, KeyError, IndexError, ValueError, TypeError, AttributeError,
@@ -136,6 +140,27 @@ def _check_root(file: h5py.Group, stream: BinaryIO) -> None:
     if not names >= VOLUMES or not names <= VOLUMES | GROUPS:
         raise CohortError(f"a case file does not hold {sorted(names ^ VOLUMES)[:5]}")
     check_group(file, stream, depth=0)
+    _check_total(file)
+
+
+def _check_total(case: h5py.Group) -> None:
+    """Bricks that are not stored are free: what a case declares must be in keeping with the rest.
+
+    Voxels of a real image take some bytes: even air compresses at most a thousandfold.
+    """
+    import h5py
+
+    declared = stored = 0
+
+    def count(_name: str, member: h5py.Group | h5py.Dataset) -> None:
+        nonlocal declared, stored
+        if isinstance(member, h5py.Dataset):
+            declared += math.prod(member.shape) * member.dtype.itemsize
+            stored += member.id.get_storage_size()
+
+    case.visititems(count)
+    if declared > FREE_BYTES + MAX_GROWTH * stored:
+        raise CohortError(f"implausible: {declared} bytes of voxels are declared, {stored} stored")
 
 
 def check_group(group: h5py.Group, stream: BinaryIO, *, depth: int = 0) -> None:

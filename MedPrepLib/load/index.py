@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from MedPrepLib import layout
-from MedPrepLib.errors import CohortError, LabelError, MedPrepError
+from MedPrepLib.errors import CohortError, MedPrepError
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.load.case import LoadedCase, schema_from
 from MedPrepLib.load.storage import read_manifest_bytes, read_stored
 from MedPrepLib.window import NAMED_WINDOWS
 
 Split = Literal["train", "validation", "test"]
+
+
+_ODD_ERRORS = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
+"""What a tree of another form than expected ends in."""
 
 
 class NoSuchCaseError(MedPrepError, KeyError):
@@ -106,7 +112,7 @@ def open_cohort(cohort_dir: Path | str) -> CohortIndex:
         return _index(folder, tree)
     except CohortError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, LabelError) as error:
+    except _ODD_ERRORS as error:
         raise CohortError(f"{layout.MANIFEST_NAME} is no manifest of a cohort: {error}") from None
 
 

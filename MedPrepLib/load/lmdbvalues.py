@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from MedPrepLib.errors import CohortError, CorruptCaseError, UnsupportedError
+from MedPrepLib.load.lmdbcheck import require_sound
 
 MAGIC, VERSION = b"MPLV", 1
 DATA_TYPES = {1: ("|u1", 1)}
@@ -72,6 +73,7 @@ def read_value(folder: Path, key: str) -> bytes:
     pickles nor survives a fork. Raises CohortError when there is no such key or no LMDB.
     """
     lmdb = lmdb_module()
+    require_sound(folder)
     # LMDB wants to be open once a process; a lock of the parent means nothing in a child.
     with _locks.setdefault(os.getpid(), threading.Lock()):
         try:

@@ -156,7 +156,7 @@ class _IndexFile:
 def _head(data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
