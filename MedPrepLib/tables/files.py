@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from MedPrepLib.errors import RunError
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """First characters by which a spreadsheet takes a text for a formula (OWASP, CSV injection)."""
+
+_LAYOUT = "\t\r\n"
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 
 Cell = str | int | float | bool | None
 
@@ -49,8 +53,12 @@ def write_json(path: Path | str, rows: Sequence[msgspec.Struct]) -> None:
 
 
 def no_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    """A text that no spreadsheet takes for a formula, and that steers no terminal.
+
+    Control and invisible characters are left out first: behind one a formula could hide.
+    """
+    kept = "".join(c for c in text if c in _LAYOUT or unicodedata.category(c) not in _UNSEEN)
+    return f"'{kept}" if kept.startswith(FORMULA_STARTS) else kept
 
 
 def _columns(rows: Sequence[msgspec.Struct], kind: type[msgspec.Struct] | None) -> tuple[str, ...]:
