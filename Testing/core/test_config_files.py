@@ -77,6 +77,7 @@ def status_of(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return ended.value.code
 
 
+@pytest.mark.fault("F57")
 @pytest.mark.parametrize(("text", "path", "parts"), BAD)
 def test_a_bad_study_file_is_refused_with_path_value_and_way_out(
     tmp_path: Path, monkeypatch, capsys, text: str, path: str, parts: list[str]

@@ -159,6 +159,7 @@ def test_each_frame_is_read_alone_and_differing_frames_are_no_copies(tmp_path):
     assert "DUPLICATE_POSITION" in codes  # two different frames at one place
 
 
+@pytest.mark.fault("F16")
 @pytest.mark.parametrize(
     ("said", "damage"),
     [

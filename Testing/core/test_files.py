@@ -138,6 +138,7 @@ def study(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.fault("F21")
 @pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
 @pytest.mark.parametrize(
     "name",
@@ -163,6 +164,7 @@ def test_detached_data_in_the_same_folder_are_read(study, suffix):
     assert codes(header(study, suffix, "none.raw")) == {"FILE_MISSING"}
 
 
+@pytest.mark.fault("F21")
 def test_an_image_that_is_a_link_out_of_its_source_is_refused(study, tmp_path):
     target = tmp_path / "other.nrrd"
     target.write_bytes((NRRD + "\n").encode() + bytes(60))
@@ -171,6 +173,7 @@ def test_an_image_that_is_a_link_out_of_its_source_is_refused(study, tmp_path):
     assert codes(study / "b.nrrd", root=tmp_path) == set()
 
 
+@pytest.mark.fault("F17")
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
@@ -203,6 +206,7 @@ def test_each_fault_of_an_nrrd_header_gets_its_code(tmp_path, old, new, code):
             read_volume(path)
 
 
+@pytest.mark.fault("F17")
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
@@ -231,6 +235,7 @@ def test_each_fault_of_a_metaimage_header_gets_its_code(tmp_path, old, new, code
         read_volume(path)
 
 
+@pytest.mark.fault("F25")
 def test_things_that_are_no_files_are_refused_without_opening_them(tmp_path):
     os.mkfifo(tmp_path / "pipe.nrrd")
     (tmp_path / "folder.nii").mkdir()

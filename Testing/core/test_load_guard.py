@@ -200,6 +200,7 @@ TRICKS = {
 }
 
 
+@pytest.mark.fault("F22", "F60")
 @pytest.mark.parametrize(
     ("trick", "reason"), TRICKS.items(), ids=lambda x: getattr(x, "__name__", "")
 )
@@ -212,6 +213,7 @@ def test_what_a_case_never_holds_is_refused_with_the_reason(
         read_case(shard)
 
 
+@pytest.mark.fault("F22")
 def test_links_and_other_files_are_refused(shard: Path, tmp_path: Path):
     link = tmp_path / "link.h5"
     link.symlink_to(shard)
@@ -222,6 +224,7 @@ def test_links_and_other_files_are_refused(shard: Path, tmp_path: Path):
             read_case(path)
 
 
+@pytest.mark.fault("F16")
 def test_a_truncated_file_is_refused(shard: Path):
     data = shard.read_bytes()
     for part in (0.1, 0.5, 0.99):
@@ -230,6 +233,7 @@ def test_a_truncated_file_is_refused(shard: Path):
             read_case(shard)
 
 
+@pytest.mark.fault("F35", "F60")
 def test_flipped_bytes_anywhere_give_an_error_or_the_same_case(shard: Path):
     """What a flip cannot reach (unused bytes) stays equal; nothing else may come back."""
     data = shard.read_bytes()

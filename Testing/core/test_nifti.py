@@ -135,6 +135,7 @@ def test_a_fourth_dimension_of_one_is_a_volume_and_of_two_is_not(tmp_path):
         read_nifti(two)
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.parametrize(
     ("offset", "form", "values", "code"),
     [
@@ -187,6 +188,7 @@ def test_each_mutant_of_a_good_header_gets_its_code(tmp_path, offset, form, valu
             read_nifti(path)
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.parametrize(
     ("offset", "form", "values", "code"),
     [
@@ -226,6 +228,7 @@ def test_a_label_map_of_version_2_with_a_slope_is_no_label_map(tmp_path):
     assert codes(patched(path, 176, "dd", 2.0, 0.0), labels=True) == {"MASK_NOT_LABELS"}
 
 
+@pytest.mark.fault("F18")
 def test_an_analyze_file_is_not_taken_for_nifti(tmp_path):
     nib.save(nib.Spm99AnalyzeImage(np.zeros((5, 4, 3), np.int16), np.eye(4)), tmp_path / "a.img")
     (finding,) = check_header(tmp_path / "a.hdr", "case")
@@ -248,6 +251,7 @@ def test_a_file_cut_anywhere_is_found_out(tmp_path, suffix):
             read_nifti(path)
 
 
+@pytest.mark.fault("F16")
 def test_a_flipped_bit_in_compressed_voxels_is_an_error(tmp_path):
     path = tmp_path / "a.nii.gz"
     array = np.random.default_rng(1).integers(0, 999, (20, 16, 12)).astype(np.int16)
@@ -279,6 +283,7 @@ def test_a_small_compressed_file_cannot_promise_gigabytes(tmp_path):
     assert codes(good(tmp_path), max_voxels=59) == {"IMPLAUSIBLE_SIZE"}
 
 
+@pytest.mark.fault("F18")
 def test_sform_and_qform_may_differ_by_rounding_only(tmp_path):
     path = good(tmp_path)
     offset = struct.unpack_from("<f", path.read_bytes(), 268)[0]
@@ -288,6 +293,7 @@ def test_sform_and_qform_may_differ_by_rounding_only(tmp_path):
     assert "0.2 mm apart; the limit is 0.175 mm" in finding.message
 
 
+@pytest.mark.fault("F18")
 def test_pixdim_must_agree_with_the_sform_when_there_is_no_qform(tmp_path):
     path = patched(good(tmp_path), 252, "h", 0)
     assert codes(path) == set()
@@ -312,6 +318,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.fault("F18")
 def test_every_broken_file_of_the_real_data_gets_its_code(shared_data):
     folders = ("nifti", "nifti_synthetic_affine")
     files = [p for name in folders for p in sorted((shared_data / "broken" / name).glob("*.nii*"))]

@@ -232,6 +232,7 @@ def test_points_are_no_structure(tmp_path):
     assert read_rtstruct(path, geometry).names == ()
 
 
+@pytest.mark.fault("F16")
 @pytest.mark.parametrize("undefined_lengths", [False, True])
 def test_an_object_cut_anywhere_is_never_taken_for_a_whole_one(tmp_path, undefined_lengths):
     geometry = oblique()

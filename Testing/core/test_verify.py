@@ -60,6 +60,7 @@ def test_the_manifest_is_written_the_same_from_any_order(cohort: Path, tmp_path:
     assert (tmp_path / layout.MANIFEST_NAME).read_bytes() == data
 
 
+@pytest.mark.fault("F35")
 def test_a_flipped_byte_in_any_file_is_found(cohort: Path):
     draw = random.Random(0)
     files = [path for path in sorted(cohort.rglob("*")) if path.is_file()]
@@ -104,6 +105,7 @@ def test_a_flipped_bit_is_found_by_the_command_wherever_it_is(tmp_path: Path, co
     assert (done.return_value, done.output.partition(":")[0]) == (0, "Intact")
 
 
+@pytest.mark.fault("F35")
 def test_every_single_byte_of_the_manifest_counts(cohort: Path):
     data = (cohort / layout.MANIFEST_NAME).read_bytes()
     for place in range(len(data)):
@@ -116,6 +118,7 @@ def test_every_single_byte_of_the_manifest_counts(cohort: Path):
             layout.unsealed(extra, "manifest.json")
 
 
+@pytest.mark.fault("F36")
 def test_missing_extra_and_linked_files_are_named(cohort: Path):
     shards = [case.shard.name for case in read_manifest(cohort).cases]
     (cohort / shards[0]).unlink()
@@ -136,6 +139,7 @@ def test_missing_extra_and_linked_files_are_named(cohort: Path):
     }
 
 
+@pytest.mark.fault("F36")
 def test_swapped_case_files_are_found_even_without_hashing(cohort: Path):
     paths = [cohort / case.shard.name for case in read_manifest(cohort).cases]
     first, second = paths[0].read_bytes(), paths[1].read_bytes()
@@ -150,6 +154,7 @@ def test_swapped_case_files_are_found_even_without_hashing(cohort: Path):
     assert messages == ["holds case case-1, not case-0", "holds case case-0, not case-1"]
 
 
+@pytest.mark.fault("F36")
 def test_a_case_made_with_another_recipe_is_found(cohort: Path):
     manifest = json.loads((cohort / layout.MANIFEST_NAME).read_bytes())
     manifest["recipe_hash"] = "00" * 31 + "01"
@@ -169,6 +174,7 @@ def test_a_manifest_of_a_newer_version_is_refused_with_the_way_out(cohort: Path)
         read_manifest(cohort)
 
 
+@pytest.mark.fault("F27", "F60")
 @pytest.mark.parametrize(
     "name", ["../x", "/etc/passwd", "report/../../x", "a//b", "", "C:/x", "a\\..\\x", "report/a\nb"]
 )
@@ -180,6 +186,7 @@ def test_names_that_leave_the_cohort_are_refused(cohort: Path, name: str):
         read_manifest(cohort)
 
 
+@pytest.mark.fault("F27", "F60")
 @pytest.mark.parametrize("case_id", ["../../x", "case-1"])
 def test_cases_with_unsafe_or_equal_ids_are_refused(cohort: Path, case_id: str):
     manifest = json.loads((cohort / layout.MANIFEST_NAME).read_bytes())
@@ -189,6 +196,7 @@ def test_cases_with_unsafe_or_equal_ids_are_refused(cohort: Path, case_id: str):
         read_manifest(cohort)
 
 
+@pytest.mark.fault("F60")
 def test_unknown_or_missing_entries_of_a_manifest_are_refused(cohort: Path):
     whole = json.loads((cohort / layout.MANIFEST_NAME).read_bytes())
     for tree in ({**whole, "more": 1}, {k: v for k, v in whole.items() if k != "cases"}):
