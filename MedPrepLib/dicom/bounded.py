@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from MedPrepLib.dicom.elements import DEFLATED_LITTLE, MAX_HEADER_BYTES, PIXEL_TAGS, OddStreamError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 400_000
 """Of all sequences of an object; a segmentation of 50,000 frames has fewer."""
+
+MAX_ELEMENTS = 50_000
+"""At the top of a data set, apart from those in sequences."""
 
 MAX_READS = 6_000_000
 """About two for every element; a segmentation of 50,000 frames takes 4 million."""
@@ -149,7 +153,11 @@ def _survey(stream: BinaryIO, most: int) -> bool:
 
 
 def _stop(behind: int | None) -> Callable[[int, str | None, int], bool]:
+    seen = count()
+
     def stop(tag: int, _vr: str | None, _length: int) -> bool:
+        if next(seen) >= MAX_ELEMENTS:
+            raise BoundsError(f"the data set has more than {MAX_ELEMENTS} elements")
         return tag in PIXEL_TAGS or (behind is not None and tag > behind)
 
     return stop

@@ -99,7 +99,7 @@ def mask(path: Path) -> Refused:
     with suppress(ReadError):
         header = read_header(str(path))
         find_images(group_series([header]), SCREEN, "source")
-    read_annotated(str(path))
+        read_annotated(str(path))
     return codes(found.findings)
 
 
