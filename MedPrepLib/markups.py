@@ -22,9 +22,8 @@ from MedPrepLib import catalog
 from MedPrepLib.atomic import write_bytes
 from MedPrepLib.boxes import WorldBox
 from MedPrepLib.errors import GeometryError
-from MedPrepLib.formats.faults import FileFaultError, file_size
+from MedPrepLib.formats.faults import FileFaultError, file_size, opening
 from MedPrepLib.geometry import IDENTITY_DIRECTION, LPS_TO_RAS, FloatArray, Triple
-from MedPrepLib.hiccups import is_hiccup
 
 SUFFIX = ".mrk.json"
 SCHEMA = (
@@ -55,13 +54,11 @@ def read_boxes(path: Path) -> tuple[WorldBox, ...]:
     if size > MAX_BYTES:
         raise _fault(f"the file has {size} bytes, more than {MAX_BYTES}")
     try:
-        tree = msgspec.json.decode(path.read_bytes())
+        with opening(catalog.READING_UNREADABLE):
+            content = path.read_bytes()
+        tree = msgspec.json.decode(content)
     except (ValueError, RecursionError) as error:
         raise _fault(f"the file is no JSON: {error}") from None
-    except OSError as error:
-        if is_hiccup(error):
-            raise
-        raise _fault(f"the file cannot be opened: {error.strerror}") from None
     if not isinstance(tree, dict) or not _KNOWN_SCHEMA.search(str(tree.get("@schema"))):
         raise _fault("the file is no markups file of version 1")
     markups = tree.get("markups")

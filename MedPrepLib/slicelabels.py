@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from MedPrepLib import catalog
 from MedPrepLib.atomic import write_bytes
-from MedPrepLib.formats.faults import FileFaultError, file_size
-from MedPrepLib.hiccups import is_hiccup
+from MedPrepLib.formats.faults import FileFaultError, file_size, opening
 from MedPrepLib.results import SliceLabels, SliceRange
 
 SliceFlags = npt.NDArray[np.bool_]
@@ -80,11 +79,9 @@ def read_slices(path: Path) -> tuple[SliceRow, ...]:
     if size > MAX_BYTES:
         raise _fault(f"the table has {size} bytes, more than {MAX_BYTES}")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        if is_hiccup(error):
-            raise
-        raise _fault(f"the table cannot be opened: {error.strerror}") from None
+        with opening(catalog.READING_UNREADABLE, "table"):
+            content = path.read_bytes()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _fault("the table is not UTF-8 text") from None
     header = text.partition("\n")[0]

@@ -12,6 +12,7 @@ import re
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -69,6 +70,20 @@ class FileFaultError(ReadError):
         return self.kind.at(item, self.message)
 
 
+@contextmanager
+def opening(kind: Kind, noun: str = "file") -> Iterator[None]:
+    """The system's refusal to open or read a file as a FileFaultError of ``kind``.
+
+    What may be gone in a moment (hiccups) stays an OSError, for whoever can wait and try again.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_hiccup(error):
+            raise
+        raise FileFaultError(kind, f"the {noun} cannot be opened: {error.strerror}") from None
+
+
 def file_size(path: Path) -> int:
     """Size in bytes of a regular file.
 
@@ -95,15 +110,8 @@ def file_size(path: Path) -> int:
 def read_head(path: Path, count: int) -> bytes:
     """The first ``count`` bytes of a regular file, fewer when it is shorter."""
     file_size(path)
-    try:
-        with path.open("rb") as stream:
-            return stream.read(count)
-    except OSError as error:
-        if is_hiccup(error):
-            raise
-        raise FileFaultError(
-            catalog.FILE_UNREADABLE, f"the file cannot be opened: {error.strerror}"
-        ) from None
+    with opening(catalog.FILE_UNREADABLE), path.open("rb") as stream:
+        return stream.read(count)
 
 
 def require_plausible(

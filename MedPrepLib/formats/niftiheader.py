@@ -16,9 +16,8 @@ from typing import Literal
 import numpy as np
 
 from MedPrepLib import catalog
-from MedPrepLib.formats.faults import FileFaultError, file_size, inflated_head
+from MedPrepLib.formats.faults import FileFaultError, file_size, inflated_head, opening
 from MedPrepLib.geometry import FloatArray
-from MedPrepLib.hiccups import is_hiccup
 
 UNIT_NAMES = {0: "unknown", 1: "meter", 2: "millimeter", 3: "micron"}
 
@@ -168,7 +167,7 @@ def parse(path: Path) -> NiftiHeader:
 
 def _head(path: Path) -> tuple[bytes, bool]:
     try:
-        with path.open("rb") as stream:
+        with opening(catalog.FILE_UNREADABLE), path.open("rb") as stream:
             compressed = stream.read(2) == _GZIP_MAGIC
             stream.seek(0)
             if not compressed:
@@ -177,12 +176,6 @@ def _head(path: Path) -> tuple[bytes, bool]:
     except (EOFError, zlib.error) as error:
         raise FileFaultError(
             catalog.FILE_UNREADABLE, f"the gzip stream is damaged: {error}"
-        ) from None
-    except OSError as error:
-        if is_hiccup(error):
-            raise
-        raise FileFaultError(
-            catalog.FILE_UNREADABLE, f"the file cannot be opened: {error.strerror}"
         ) from None
 
 

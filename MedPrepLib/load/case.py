@@ -34,21 +34,16 @@ IntArray = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedCase:
-    """One case as it was packed.
+class CaseHead:
+    """What a case file says besides voxels.
 
-    ``image`` int16 or float32 and ``mask`` (label values), both (k, j, i) and writable.
     ``annotated`` is False where nobody drew a mask (it is all zero then). ``boxes`` (n, 6):
     k0, j0, i0, k1, j1, i1 with exclusive ends; ``box_labels`` (n,): their label values.
-    ``slices`` (n, 3): label value, first slice, end slice (exclusive). ``foreground``: for each
-    label name coordinates (n, 3) in the order k, j, i. ``statistics`` and ``consensus`` are what
-    results.Statistics and results.ConsensusRecord hold. ``ignore_value``: what undecided voxels of
-    the mask hold, for a loss function to leave out; None where every voxel is decided.
+    ``statistics`` is what results.Statistics holds. ``ignore_value``: what undecided voxels of the
+    mask hold, for a loss function to leave out; None where every voxel is decided.
     """
 
     id: str
-    image: VoxelArray
-    mask: VoxelArray
     geometry: Geometry
     annotated: bool
     pad_value: float
@@ -56,13 +51,27 @@ class LoadedCase:
     statistics: dict[str, Any]
     boxes: IntArray
     box_labels: IntArray
+    ignore_value: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCase(CaseHead):
+    """One case as it was packed: its head, and everything else.
+
+    ``image`` int16 or float32 and ``mask`` (label values), both (k, j, i) and writable.
+    ``slices`` (n, 3): label value, first slice, end slice (exclusive). ``foreground``: for each
+    label name coordinates (n, 3) in the order k, j, i. ``consensus`` is what
+    results.ConsensusRecord holds.
+    """
+
+    image: VoxelArray
+    mask: VoxelArray
     slices: IntArray
     foreground: dict[str, IntArray]
     readings: dict[str, Segmentation]
     consensus: dict[str, Any] | None
     meta: dict[str, Any]
     recipe_hash: str
-    ignore_value: int | None = None
 
     @property
     def spacing(self) -> Triple:
@@ -111,21 +120,6 @@ def damage_named(case_id: str, path: Path | str) -> Iterator[None]:
         raise
     except (*HDF5_ERRORS, GeometryError, LabelError) as error:
         raise CorruptCaseError(f"case {case_id}, file {path}: damaged ({error})") from None
-
-
-@dataclass(frozen=True, eq=False)
-class CaseHead:
-    """What a case file says besides voxels; fields as in LoadedCase."""
-
-    id: str
-    geometry: Geometry
-    annotated: bool
-    pad_value: float
-    labels: LabelSchema
-    statistics: dict[str, Any]
-    boxes: IntArray
-    box_labels: IntArray
-    ignore_value: int | None
 
 
 def read_head(file: h5py.File, path: Path | str) -> CaseHead:

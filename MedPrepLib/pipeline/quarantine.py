@@ -161,9 +161,8 @@ def _acceptable(code: str) -> bool:
 
 def _judged(task: CaseTask) -> _Judged:
     case = task.candidate.case
-    image, drawn = case.image.paths, case.drawn_paths
     names = private_names(case, task.study.privacy.case_names)
-    return _Judged(image, drawn, fingerprint((*image, *drawn)), names)
+    return _Judged(case.image.paths, case.drawn_paths, task.seen, names)
 
 
 def _kept(order: Order) -> _Kept:

@@ -44,6 +44,7 @@ from MedPrepLib.pipeline.tasks import (
     inputs_of,
     scan_cases,
     unknown_readmissions,
+    watched,
 )
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
@@ -88,7 +89,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         )
         _write_identities(order, scanned, names)
         dated, undated = _reading_order(order, scanned, names)
-        tasks = case_tasks(order, scanned, names) if order.wants("screen") else []
+        tasks = watched(case_tasks(order, scanned, names)) if order.wants("screen") else []
         results, done = _results(order, tasks, ledger, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):

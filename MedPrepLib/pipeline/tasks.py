@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -96,11 +96,18 @@ def _task(
         through=last,
         cohort=order.cohort,
         private=order.private,
-        seen=fingerprint(candidate.case.paths),
         review_folder=store.folder,
         reviews=reviews,
         readmissions=readmitted.get(name, ()),
     )
+
+
+def watched(tasks: Iterable[CaseTask]) -> list[CaseTask]:
+    """The tasks with the state of their files as it is now: for a run, not for looking at a study.
+
+    It asks the disk for every file.
+    """
+    return [replace(task, seen=fingerprint(task.candidate.case.paths)) for task in tasks]
 
 
 def unknown_readmissions(order: Order, tasks: Sequence[CaseTask]) -> tuple[Finding, ...]:
@@ -114,7 +121,7 @@ def unknown_readmissions(order: Order, tasks: Sequence[CaseTask]) -> tuple[Findi
 
 
 def inputs_of(task: CaseTask) -> str:
-    """A fingerprint of everything that went into a case: what is known of it, and its files."""
+    """A fingerprint of everything that went into a watched case: what is known of it, its files."""
     people = (task.reviews, task.readmissions)
     facts = msgspec.json.encode((__version__, task.patient, task.model, task.candidate, *people))
     digest = hashlib.sha256(facts)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_files import save, slice_dataset, write_series
+from faults.somebody import nobody
 from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -38,21 +38,6 @@ def scanned(base: Path, text: str = TREE):
 
 def codes(found):
     return {finding.code for finding in found.findings}
-
-
-@contextmanager
-def nobody(folder: Path):
-    """Root may list anything; be somebody else for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for path in (folder, *folder.parents[:3]):
-        path.chmod(path.stat().st_mode | 0o055)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 SECRET = 77

@@ -11,18 +11,18 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from faults.somebody import nobody
 from scene.case_samples import write_study
 
 from MedPrepLib import atomic
 from MedPrepLib.errors import RecipeError, RunError
 from MedPrepLib.identity import SiteKey, public_names
 from MedPrepLib.pipeline import casework, order_of, preflight, run, workers
-from MedPrepLib.pipeline.tasks import case_tasks, scan_cases
+from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, watched
 from MedPrepLib.progress import silent
 from MedPrepLib.verify import verify
 
@@ -45,7 +45,7 @@ def task_of(study):
     preflight_folders(order)
     scanned = scan_cases(order, None, silent)
     names = public_names((c.case for c in scanned.candidates), KEY, "pseudonym")
-    (task,) = case_tasks(order, scanned, names)
+    (task,) = watched(case_tasks(order, scanned, names))
     return task
 
 
@@ -109,21 +109,6 @@ def test_a_folder_that_may_not_be_written_is_named_before_anything_is_read(study
     order = order_of(study, target / "cohort")
     with nobody(study.parent), pytest.raises(RunError, match=r"cannot write to .*shelf/cohort"):
         run(order, lambda step: pytest.fail(f"{step} was done"), key=KEY)
-
-
-@contextmanager
-def nobody(folder):
-    """Root may write anywhere; be somebody else for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for path in (folder, *folder.parents[:3]):
-        path.chmod(path.stat().st_mode | 0o055)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.fault("F7")
