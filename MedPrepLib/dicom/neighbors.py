@@ -14,6 +14,7 @@ from MedPrepLib.dicom.headers import SliceHeader, read_opened
 from MedPrepLib.dicom.pattern import Pattern, pattern_of
 from MedPrepLib.dicom.rawheader import META_START, START_BYTES, RawHeader, asked_for
 from MedPrepLib.errors import ReadError
+from MedPrepLib.hiccups import is_hiccup
 
 MAX_PATTERNS = 32
 """So many series may lie mixed in one folder before patterns are forgotten."""
@@ -55,11 +56,13 @@ class HeaderParser:
     def read(self, path: str) -> SliceHeader:
         """The header of the file at ``path``, which was listed as a regular file.
 
-        Raises NotDicomError and ReadError as ``read_header`` does.
+        Raises NotDicomError and ReadError as ``read_header`` does; OSError for a hiccup.
         """
         try:
             file = os.open(path, _FLAGS)
         except OSError as error:
+            if is_hiccup(error):
+                raise
             why = error.strerror or type(error).__name__
             raise ReadError(f"cannot be opened ({why})") from None
         try:

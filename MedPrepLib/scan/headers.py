@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -11,6 +12,7 @@ from MedPrepLib.dicom.headers import NotDicomError, SliceHeader
 from MedPrepLib.dicom.neighbors import HeaderParser
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
+from MedPrepLib.hiccups import is_hiccup, patiently
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.scan.records import FilesSeen, decoded, encoded, reading_of
 from MedPrepLib.scan.walk import Listing, prefix
@@ -95,7 +97,7 @@ class HeaderReader:
                     continue
                 name, size, mtime_ns = stamp
                 try:
-                    header = self._parse(base + name)
+                    header = self._answered(base + name)
                 except ReadError as error:
                     failures.append(str(error))
                     continue
@@ -106,6 +108,15 @@ class HeaderReader:
             if self._ledger is not None:
                 self._ledger.keep_headers(listing.folder, self._reading, encoded(seen))
         return seen
+
+    def _answered(self, path: str) -> SliceHeader | None:
+        """The header, asked for again where a drive hiccups; ReadError when it stays away."""
+        try:
+            return patiently(lambda: self._parse(path))
+        except OSError as error:
+            if not is_hiccup(error):
+                raise
+            raise ReadError(f"a drive says: {os.strerror(error.errno or 0)}") from None
 
     def _parse(self, path: str) -> SliceHeader | None:
         try:

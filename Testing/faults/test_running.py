@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import save, slice_dataset
 from faults.somebody import nobody
 from scene.case_samples import write_study
 
@@ -24,6 +25,8 @@ from MedPrepLib.identity import SiteKey, public_names
 from MedPrepLib.pipeline import casework, order_of, preflight, run, workers
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, watched
 from MedPrepLib.progress import silent
+from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.walk import listing_of
 from MedPrepLib.verify import verify
 
 KEY = SiteKey(bytes(32))
@@ -165,6 +168,28 @@ def test_a_drive_that_stays_away_excludes_the_case_and_says_how_to_go_on(study, 
     assert finding.message == "a drive says: Input/output error"
     assert "again" in finding.remedy
     assert casework.is_passing(result), "the next run does not take this over"
+
+
+@pytest.mark.fault("F8")
+@pytest.mark.parametrize(("times", "read"), [(2, 1), (1000, 0)])
+def test_a_drive_that_hiccups_during_the_scan_costs_a_try_or_a_file_and_not_the_run(
+    tmp_path, monkeypatch, times, read
+):
+    path = save(slice_dataset(0), tmp_path / "slice.dcm")
+    left, opened = [times], os.open
+
+    def opening(name, *arguments, **more):
+        if str(name) == str(path) and left[0]:
+            left[0] -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+        return opened(name, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr("MedPrepLib.hiccups.WAITS_S", (0.0, 0.0, 0.0))
+    headers, _, found = HeaderReader(None, ()).read([listing_of(str(path))], "tree")
+    assert len(headers) == read
+    assert [f.code for f in found] == ([] if read else ["FILE_UNREADABLE"])
+    assert all("Input/output error" in f.message for f in found)
 
 
 @pytest.mark.fault("F10")
