@@ -1,6 +1,7 @@
 # make demo    run the sample study into ./demo
-# make test    lint, type check and test everything; what belongs to Slicer also with the other of
-#              Python 3.11 (Slicer 5.13) and 3.12 (Slicer 5.12), where there is one
+# make test    lint, type check and test everything but what is marked heavy (pytest -m heavy runs
+#              that); what belongs to Slicer also with the other of Python 3.11 (Slicer 5.13) and
+#              3.12 (Slicer 5.12), where there is one
 # make faults  what happens when things go wrong, with a table of what was survived
 # make check   only lint and type check
 # make bench   compare speed and memory with other tools (Testing/bench), several minutes
