@@ -63,8 +63,9 @@ def fingerprint(paths: Iterable[str]) -> str:
 class Ledger:
     """An open ledger. Used by the parent process only; workers never see it."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, base: Ledger | None = None) -> None:
         self._connection = connection
+        self._base = base
 
     def headers(self, folder: str, reading: str) -> list[bytes]:
         """The records kept for the files of a folder, if they were read in this way."""
@@ -72,7 +73,24 @@ class Ledger:
             "SELECT record FROM headers WHERE folder = ? AND reading = ? ORDER BY part",
             (os.fsencode(folder), reading),
         )
-        return [row[0] for row in rows]
+        records = [row[0] for row in rows]
+        if not records and self._base is not None:
+            return self._base.headers(folder, reading)
+        return records
+
+    def has_headers(self) -> bool:
+        """True when the headers of any folder are kept."""
+        return self._connection.execute("SELECT 1 FROM headers LIMIT 1").fetchone() is not None
+
+    def copy_headers(self, path: Path) -> bool:
+        """Take over all headers of another ledger; False when there are none."""
+        if not path.is_file():
+            return False
+        with open_ledger(path) as other:
+            rows = other._connection.execute("SELECT folder, part, reading, record FROM headers")  # noqa: SLF001 - of the same class
+            with self._connection:
+                self._connection.executemany("INSERT INTO headers VALUES (?, ?, ?, ?)", rows)
+        return self.has_headers()
 
     def keep_headers(self, folder: str, reading: str, records: Iterable[bytes]) -> None:
         """Remember the records of a folder, in place of all that were kept for it before."""
@@ -90,7 +108,15 @@ class Ledger:
             "SELECT result FROM cases WHERE id = ? AND inputs = ? AND recipe = ?",
             (case_id, inputs, recipe),
         ).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=CaseResult)
+        if row is None:
+            return None if self._base is None else self._base.case(case_id, inputs, recipe)
+        return msgspec.json.decode(row[0], type=CaseResult)
+
+    def rows(self, recipe: str) -> Iterator[tuple[str, str, bytes]]:
+        """Id, inputs and encoded result of every case that was done under this recipe."""
+        yield from self._connection.execute(
+            "SELECT id, inputs, result FROM cases WHERE recipe = ?", (recipe,)
+        )
 
     def results(self) -> Iterator[CaseResult]:
         """What was found for every case, last time it was done, in order of name."""
@@ -99,16 +125,25 @@ class Ledger:
 
     def keep_case(self, result: CaseResult, inputs: str, recipe: str) -> None:
         """Remember the result of a case."""
+        self.keep_cases([(result, inputs, recipe)])
+
+    def keep_cases(self, cases: Iterable[tuple[CaseResult, str, str]]) -> None:
+        """Remember results, each with the inputs and the recipe that it holds for."""
         with self._connection:
-            self._connection.execute(
+            self._connection.executemany(
                 "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
-                (result.id, inputs, recipe, msgspec.json.encode(result)),
+                (
+                    (result.id, inputs, recipe, msgspec.json.encode(result))
+                    for result, inputs, recipe in cases
+                ),
             )
 
     def recall(self, name: str) -> bytes | None:
         """The note called ``name``, if there is one."""
         row = self._connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
+        if row is None:
+            return None if self._base is None else self._base.recall(name)
+        return bytes(row[0])
 
     def remember(self, name: str, value: bytes) -> None:
         """Keep a note, replacing an older one of that name."""
@@ -117,10 +152,11 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(path: Path) -> Iterator[Ledger]:
+def open_ledger(path: Path, base: Path | None = None) -> Iterator[Ledger]:
     """The ledger at ``path``, made when absent; one of another layout is started afresh.
 
-    Raises RunError when the file is not a ledger.
+    What it does not have is looked up in the ledger ``base``, which nobody may write meanwhile
+    and which may be absent. Raises RunError when the file is not a ledger.
     """
     # SQLite would make the file as the umask says; it holds paths, and is its owner's only.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE))
@@ -129,10 +165,34 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         try:
             _prepare(connection)
         except sqlite3.DatabaseError as error:
-            raise RunError(f"{path} is not a ledger ({error}); delete it and run again") from None
-        yield Ledger(connection)
+            raise _no_ledger(path, error) from None
+        with _lower(base) as lower:
+            yield Ledger(connection, lower)
     finally:
         connection.close()
+
+
+@contextmanager
+def _lower(path: Path | None) -> Iterator[Ledger | None]:
+    """A ledger to read only; None when it is absent, of another layout, or was left unfinished."""
+    # What a killed run left beside its ledger only a writer can put right.
+    if path is None or not path.is_file() or path.with_name(path.name + "-wal").exists():
+        yield None
+        return
+    # "immutable": no lock is taken and nothing made beside it, on any file system.
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        try:
+            (layout,) = connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _no_ledger(path, error) from None
+        yield Ledger(connection) if layout == LAYOUT else None
+    finally:
+        connection.close()
+
+
+def _no_ledger(path: Path, error: sqlite3.DatabaseError) -> RunError:
+    return RunError(f"{path} is not a ledger ({error}); delete it and run again")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

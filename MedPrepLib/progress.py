@@ -11,13 +11,14 @@ from typing import Any
 class Step:
     """``done`` of ``total`` items of a stage are finished; ``item`` is the latest.
 
-    A total of 0 means that it is not known yet.
+    A total of 0 means that it is not known yet. ``note``: how the stage is done, in one line.
     """
 
     stage: str
     done: int
     total: int
     item: str = ""
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A plain mapping for a JSON line."""

@@ -23,6 +23,7 @@ from MedPrepLib.command.doctor import doctor
 from MedPrepLib.command.export import export
 from MedPrepLib.command.init import init
 from MedPrepLib.command.key import key
+from MedPrepLib.command.merge import merge
 from MedPrepLib.command.privacy import audit_trail, scan_phi, share_check
 from MedPrepLib.command.quarantine import quarantine, readmit
 from MedPrepLib.command.rules import rules
@@ -64,8 +65,8 @@ def medprep() -> None:
 
 
 COMMANDS = (
-    init, sample, run, demo, quarantine, readmit, rules, findings, check, compare, describe, verify,
-    audit, export, doctor, completion, key, share_check, scan_phi, audit_trail,
+    init, sample, run, merge, demo, quarantine, readmit, rules, findings, check, compare, describe,
+    verify, audit, export, doctor, completion, key, share_check, scan_phi, audit_trail,
 )  # fmt: skip
 for command in COMMANDS:
     medprep.add_command(command)

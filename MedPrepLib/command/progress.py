@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +19,7 @@ from MedPrepLib.progress import Listener, Step, silent
 def listener(how: str) -> Iterator[Listener]:
     """A listener for "json", "none", or "auto": bars when standard error is a terminal."""
     if how == "json":
-        yield _json_line
+        yield JsonLines().show
     elif how == "auto" and sys.stderr.isatty():
         bars = Bars()
         try:
@@ -29,13 +30,50 @@ def listener(how: str) -> Iterator[Listener]:
         yield silent
 
 
-def _json_line(step: Step) -> None:
-    click.echo(json.dumps(step.to_json()))
-    sys.stdout.flush()
+class Pace:
+    """How fast the items of a stage are finished, and how much longer it takes."""
+
+    LEAST_ITEMS, LEAST_S = 3, 1.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage, self._first, self._began = "", 0, 0.0
+
+    def heard(self, step: Step) -> tuple[float | None, float | None]:
+        """Items per second, and seconds to the end of the stage; None while nobody can know."""
+        now = self._clock()
+        if step.stage != self._stage:
+            # Items that are finished at once were done by an earlier run: they say nothing.
+            self._stage, self._first, self._began = step.stage, step.done, now
+        done, took = step.done - self._first, now - self._began
+        if done < self.LEAST_ITEMS or took < self.LEAST_S:
+            return None, None
+        rate = done / took
+        return rate, (step.total - step.done) / rate if step.total else None
+
+
+class JsonLines:
+    """A line of JSON per step, on standard output."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+
+    def show(self, step: Step) -> None:
+        """Print the step, with ``rate`` (items per second) and ``left_s`` where they are known."""
+        record = step.to_json()
+        if not step.note:
+            del record["note"]
+        rate, left_s = self._pace.heard(step)
+        if rate is not None:
+            record["rate"] = round(rate, 3)
+        if left_s is not None:
+            record["left_s"] = round(left_s, 1)
+        click.echo(json.dumps(record))
+        sys.stdout.flush()
 
 
 class Bars:
-    """One bar per stage, on standard error."""
+    """One bar per stage, on standard error: name of the last case, rate, remaining time."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -49,7 +87,16 @@ class Bars:
             self.close()
             self._stage = step.stage
             unit = "case" if step.total != 1 else "step"
-            self._bar = tqdm(desc=f"{step.stage:>7}", total=step.total or None, unit=unit)
+            # What is done already counts for the bar, but not for the rate.
+            self._bar = tqdm(
+                desc=f"{step.stage:>7}",
+                total=step.total or None,
+                initial=step.done if step.total else 0,
+                unit=unit,
+                dynamic_ncols=True,
+            )
+        if step.note:
+            self._bar.write(plain(step.note), file=sys.stderr)
         self._bar.total = step.total or None
         self._bar.set_postfix_str(plain(step.item), refresh=False)
         self._bar.update(step.done - self._bar.n)

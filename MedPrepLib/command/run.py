@@ -42,7 +42,19 @@ STAGE_NAMES = (
     "--workers",
     type=click.IntRange(0, 256),
     default=0,
-    help="Worker processes [study file, else one per core].",
+    help="Worker processes [study file, else as many as cores and memory allow].",
+)
+@click.option(
+    "--cluster",
+    default="",
+    metavar="ADDRESS",
+    help="Let the workers of a Dask cluster do the cases, as in tcp://HOST:8786.",
+)
+@click.option(
+    "--shard",
+    default="",
+    metavar="I/N",
+    help="Do every N-th case only, for array jobs; medprep merge makes the cohort.",
 )
 @click.option(
     "--progress",
@@ -72,6 +84,8 @@ def run(
     start: str,
     stop: str,
     workers: int,
+    cluster: str,
+    shard: str,
     progress: str,
     fail_on: str | None,
     rebuild: bool,
@@ -83,23 +97,31 @@ def run(
 
     Running it again does only what changed.
     """
-    from MedPrepLib.pipeline import order_of
+    from MedPrepLib.pipeline import order_of, shard_of
     from MedPrepLib.pipeline import run as run_study
 
     order = order_of(
-        study, out, start=start, stop=stop, workers=workers, rebuild=rebuild, force=force
+        study,
+        out,
+        start=start,
+        stop=stop,
+        workers=workers,
+        rebuild=rebuild,
+        force=force,
+        cluster=cluster,
+        shard=shard_of(shard) if shard else None,
     )
     how = "none" if as_json and progress == "auto" else progress
     with cancelled_by(cancel_file), listener(how) as listen:
         summary = run_study(order, listen)
-    status = _status(summary, fail_on or order.study.run.fail_on)
+    status = status_of(summary, fail_on or order.study.run.fail_on)
     if progress == "json":
         click.echo(_last_line(summary, status))
     elif as_json:
-        echo_json(_as_record(summary, status))
+        echo_json(as_record(summary, status))
     else:
         echo_summary(summary)
-        _echo_next(summary, study, status)
+        echo_next(summary, study, status)
     return status
 
 
@@ -118,7 +140,7 @@ def demo(context: click.Context, folder: Path, workers: int) -> int:
     return status
 
 
-def _status(summary: Summary, fail_on: str) -> int:
+def status_of(summary: Summary, fail_on: str) -> int:
     """1 when something was found that the caller wants to fail on.
 
     Under "reject" only left-out cases and broken sources count; a left-out reading of a case
@@ -142,7 +164,7 @@ def echo_summary(summary: Summary) -> None:
         click.echo(
             f"{len(summary.results)} cases: {len(included)} included, {len(excluded)} excluded; "
             f"{summary.cases_done} worked on now, {len(summary.results) - summary.cases_done} "
-            "unchanged."
+            f"unchanged{_pace(summary)}."
         )
     codes = Counter(code for result in excluded for code in result.rejections)
     for code, count in sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])):
@@ -157,12 +179,16 @@ def echo_summary(summary: Summary) -> None:
         click.echo(f"Cohort: {summary.cohort}")
     if summary.report is not None:
         click.echo(f"Report: {summary.report}")
+    if summary.shard:
+        click.echo(f"Shard {summary.shard} is done.")
     click.echo(f"Private: {summary.private} (names and paths; do not share)")
 
 
-def _echo_next(summary: Summary, study: Path, status: int) -> None:
+def echo_next(summary: Summary, study: Path, status: int) -> None:
     """Why the command does not end with 0, and what to type next."""
-    if summary.excluded:
+    if summary.shard:
+        click.echo(f"Next, after the last shard: medprep merge {quoted(study)}")
+    elif summary.excluded:
         click.echo(
             f"Next: medprep quarantine {quoted(study)}    what was left out, what would help"
         )
@@ -172,6 +198,14 @@ def _echo_next(summary: Summary, study: Path, status: int) -> None:
         click.echo("Exit status 1: something is left out or to be looked at (see --fail-on).")
 
 
+def _pace(summary: Summary) -> str:
+    """How long the work took, where any was done."""
+    if not summary.cases_done:
+        return ""
+    each = summary.seconds / summary.cases_done
+    return f"; {summary.seconds:.1f} s, {each:.2f} s per case worked on"
+
+
 def _echo_worst(summary: Summary) -> None:
     serious = [f for f in summary.findings if f.severity == Severity.REJECT]
     echo_findings(serious[:SHOWN_FINDINGS])
@@ -179,7 +213,8 @@ def _echo_worst(summary: Summary) -> None:
         click.echo(f"        ... and {len(serious) - SHOWN_FINDINGS} more in the report")
 
 
-def _as_record(summary: Summary, status: int) -> dict[str, object]:
+def as_record(summary: Summary, status: int) -> dict[str, object]:
+    """The summary as programs get it."""
     return {
         "finished": True,
         "exit": status,
@@ -198,6 +233,6 @@ def _as_record(summary: Summary, status: int) -> dict[str, object]:
 def _last_line(summary: Summary, status: int) -> str:
     import json
 
-    record = _as_record(summary, status)
+    record = as_record(summary, status)
     record.pop("findings")
     return json.dumps(record)

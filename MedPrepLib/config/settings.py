@@ -514,7 +514,9 @@ class Report(Section, frozen=True):
 class Run(Section, frozen=True):
     """How the work is done; nothing here changes the result."""
 
-    workers: Annotated[int, Meta(ge=0, le=256, description="processes; 0: one per core")] = 0
+    workers: Annotated[
+        int, Meta(ge=0, le=256, description="processes; 0: as many as cores and free memory allow")
+    ] = 0
     timeout_s: Annotated[
         float,
         limit("per case, seconds", "WORKER_TIMEOUT", unit="s", ge=1, le=86_400),

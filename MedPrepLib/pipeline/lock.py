@@ -19,23 +19,42 @@ from MedPrepLib.errors import LockedError
 LOCK, OWNER = "run.lock", "run.owner"
 
 
+PATIENCE_S = 5.0
+"""A part of a run looks for a moment whether the whole is locked; others wait that long for it."""
+
+
 @contextmanager
 def locked(private: Path) -> Iterator[None]:
-    """Hold the lock of the cohort whose private folder this is.
+    """Hold the lock of the cohort, or of the part of a run, whose private folder this is.
 
     Raises LockedError at once when another process holds it.
     """
     from filelock import FileLock, Timeout
 
-    owner = private / OWNER
     lock = FileLock(private / LOCK, timeout=0, mode=FILE_MODE)
     try:
         with lock:
-            write_bytes(owner, _me().encode())
+            write_bytes(private / OWNER, _me().encode())
             yield
     except Timeout:
-        who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"
-        raise LockedError(f"{private.name} is being written by {who}; wait for it to end") from None
+        raise _held(private) from None
+
+
+def require_unlocked(private: Path) -> None:
+    """Raise LockedError when another process goes on holding the lock of this folder."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(private / LOCK, timeout=PATIENCE_S, mode=FILE_MODE):
+            return
+    except Timeout:
+        raise _held(private) from None
+
+
+def _held(private: Path) -> LockedError:
+    owner = private / OWNER
+    who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"
+    return LockedError(f"{private.name} is being written by {who}; wait for it to end")
 
 
 def _me() -> str:

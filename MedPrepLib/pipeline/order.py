@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,42 @@ SPLIT_RECORD = "split.json"
 SPLITS_FINAL = "splits_final.json"
 """In the cohort: the folds as nnU-Net reads them."""
 
+SHARDS = "shards"
+"""In the private folder: a folder with ledger, lock and logs for each part of a run."""
+
 STUDY_COPY = "study.toml"
 """In the private folder: the study file that the cohort was made with, as it was."""
+
+
+_MOST_SHARDS = 9999
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One part of a run, as array jobs do it: the ``number``-th of ``count``, from 1."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count <= _MOST_SHARDS:
+            raise RunError(f"{self} is no shard: I/N is 1/N to N/N, N at most {_MOST_SHARDS}")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @property
+    def folder(self) -> str:
+        """What its folder is called."""
+        return f"{self.number:03d}-of-{self.count:03d}"
+
+
+def shard_of(text: str) -> Shard:
+    """The shard that ``2/16`` means; RunError for anything else."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match is None:
+        raise RunError(f"{text!r} is no shard: write I/N, as in 2/16")
+    return Shard(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
@@ -37,6 +72,8 @@ class Order:
     ``base``: folder that paths of the study are relative to. ``start``: stages from here on are
     done again even where nothing changed. ``stop``: last stage to do. ``rebuild``: a cohort that
     was made with other settings is made again. ``force``: start although the disk may fill up.
+    ``cluster``: address of a Dask scheduler whose workers do the cases; empty: processes here.
+    ``shard``: do this part of the cases only. ``merge``: do no case, take what shards did.
     """
 
     study: Study
@@ -49,6 +86,9 @@ class Order:
     workers: int = 0
     rebuild: bool = False
     force: bool = False
+    cluster: str = ""
+    shard: Shard | None = None
+    merge: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.start, self.stop):
@@ -56,14 +96,23 @@ class Order:
                 raise RunError(f"{name!r} is no stage; stages are {', '.join(STAGES)}")
         if STAGES.index(self.start) > STAGES.index(self.stop):
             raise RunError(f"stage {self.start!r} comes after {self.stop!r}")
+        if self.shard is not None and self.start in ("split", "report"):
+            raise RunError(f"a shard has no stage {self.start!r}: that is what medprep merge does")
 
     @property
     def private(self) -> Path:
         """The folder beside the cohort that holds everything private."""
         return self.cohort.with_name(self.cohort.name + "-private")
 
+    @property
+    def logs(self) -> Path:
+        """The private folder that a run writes its logs to: every shard to one of its own."""
+        return self.private if self.shard is None else self.private / SHARDS / self.shard.folder
+
     def wants(self, stage: str) -> bool:
-        """True when the run reaches ``stage``."""
+        """True when the run reaches ``stage``; a shard ends with its cases."""
+        if self.shard is not None and stage in ("split", "report"):
+            return False
         return STAGES.index(self.stop) >= STAGES.index(stage)
 
     def repeats(self, stage: str) -> bool:
@@ -80,6 +129,9 @@ def order_of(
     workers: int = 0,
     rebuild: bool = False,
     force: bool = False,
+    cluster: str = "",
+    shard: Shard | None = None,
+    merge: bool = False,
 ) -> Order:
     """The order to run a study file; the cohort lies beside it unless ``cohort`` says otherwise.
 
@@ -96,6 +148,9 @@ def order_of(
         workers=workers,
         rebuild=rebuild,
         force=force,
+        cluster=cluster,
+        shard=shard,
+        merge=merge,
     )
 
 
@@ -114,6 +169,10 @@ class Summary:
     cases_done: int
     unchanged: bool
     """True when the cohort on disk already was what this run would have written."""
+    seconds: float = 0.0
+    """From the beginning of the run to its end."""
+    shard: str = ""
+    """The part of the cases that was done, as 2/16; empty for all of them."""
 
     @property
     def included(self) -> tuple[CaseResult, ...]:

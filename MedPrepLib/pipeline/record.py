@@ -33,10 +33,9 @@ def recorded(order: Order, key: SiteKey) -> Iterator[RunRecord]:
 
     Libraries' log lines are counted meanwhile, and shown nowhere.
     """
-    private = order.private
     for name in (LOG, WORKERS_LOG):
-        rotate(private / name)
-    log, trail = SiteLog(private), Trail(private)
+        rotate(order.logs / name)
+    log, trail = SiteLog(order.logs), Trail(order.private)
     log.write("run started", study=str(order.base), version=__version__, key=key.key_id)
     trail.add("", "run started", **_start(order, key))
     drain()
@@ -80,7 +79,9 @@ def anchors(trail: Trail) -> tuple[Head, ...]:
 def _start(order: Order, key: SiteKey) -> dict[str, str]:
     """The settings, and where the reviews' trail ends: it cannot be cut short unnoticed."""
     head = reviews_trail(order).head()
+    part = {} if order.shard is None else {"shard": str(order.shard)}
     return {
+        **part,
         "config": config_hash(order.study),
         "key": key.key_id,
         "version": __version__,

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,39 +23,24 @@ from MedPrepLib.config import Study, config_hash
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, load_site_key, public_names
-from MedPrepLib.ledger import Ledger, open_ledger
+from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline import casework
+from MedPrepLib.pipeline.cases import case_results, crew_of
 from MedPrepLib.pipeline.commit import commit
-from MedPrepLib.pipeline.draft import CaseTask
-from MedPrepLib.pipeline.lock import locked
-from MedPrepLib.pipeline.order import (
-    IDENTITIES,
-    LEDGER,
-    PICTURES,
-    SPLITS_FINAL,
-    Order,
-    Summary,
-)
-from MedPrepLib.pipeline.preflight import recipe_of, require_room, require_same_recipe
+from MedPrepLib.pipeline.order import IDENTITIES, PICTURES, SPLITS_FINAL, Order, Summary
+from MedPrepLib.pipeline.preflight import recipe_of, require_same_recipe
 from MedPrepLib.pipeline.quarantine import keep_quarantine
 from MedPrepLib.pipeline.record import keep_study, recorded
+from MedPrepLib.pipeline.shards import held, share, take_headers
 from MedPrepLib.pipeline.splitwork import keep_split, split_cases
-from MedPrepLib.pipeline.tasks import (
-    case_tasks,
-    inputs_of,
-    scan_cases,
-    unknown_readmissions,
-    watched,
-)
-from MedPrepLib.pipeline.workers import Lost, WorkerPool
+from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, unknown_readmissions, watched
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
 from MedPrepLib.review.readmissions import read_readmissions
-from MedPrepLib.scan import Candidate, Scanned, require_sources
+from MedPrepLib.scan import Scanned, require_sources
 from MedPrepLib.scan.dates import reading_order
 from MedPrepLib.screen import judged
 from MedPrepLib.sitekey import require_outside, require_same_key
-from MedPrepLib.sitelog import WORKERS_LOG
 from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder, no_formula
 
@@ -65,6 +51,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     Raises RunError when the target cannot be used, LockedError when another process writes the
     same cohort, ConfigError when a source does not exist. Bad data never raises.
     """
+    began = time.monotonic()
     # Faults of the study are told before any work.
     read_readmissions(order.base / order.study.readmitted)
     require_sources(order.study, order.base)
@@ -72,32 +59,31 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         require_outside(order.cohort, order.private)
     _prepare_folders(order)
     secret = key or load_site_key()
-    with (
-        locked(order.private),
-        open_ledger(order.private / LEDGER) as ledger,
-        recorded(order, secret) as record,
-    ):
+    with held(order) as ledger, recorded(order, secret) as record, crew_of(order) as crew:
         require_same_key(order.cohort, ledger.recall(KEY_NOTE), secret)
         if not order.rebuild and _begun(order, ledger):
             require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
         ledger.remember(RECIPE_NOTE, recipe_of(order.study))
         ledger.remember(KEY_NOTE, secret.key_id.encode())
+        take_headers(order, ledger)
         keep_study(order)
         scanned = scan_cases(order, ledger, listen)
         names = public_names(
             (c.case for c in scanned.candidates), secret, order.study.privacy.case_names
         )
-        _write_identities(order, scanned, names)
+        if order.shard is None:
+            _write_identities(order, scanned, names)
         dated, undated = _reading_order(order, scanned, names)
-        tasks = watched(case_tasks(order, scanned, names)) if order.wants("screen") else []
-        results, done = _results(order, tasks, ledger, listen)
+        tasks = case_tasks(order, scanned, names) if order.wants("screen") else []
+        tasks = watched(tasks if order.shard is None else share(tasks, order.shard))
+        results, done = case_results(order, tasks, ledger, crew, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
             results, plan, extra = split_cases(order, results, scanned, names, secret)
             listen(Step("split", 1, 1))
         record.results = results
         record.heard += [one for result in results for one in result.heard]
-        if tasks:
+        if tasks and order.shard is None:
             keep_quarantine(ledger, results, tasks)
             undated += unknown_readmissions(order, tasks)
         told = casework.published(scanned.findings + undated, order.study)
@@ -127,6 +113,8 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         headers_read=scanned.headers_read,
         cases_done=done,
         unchanged=unchanged and not done,
+        seconds=time.monotonic() - began,
+        shard=str(order.shard or ""),
     )
 
 
@@ -189,62 +177,6 @@ def _reading_order(
     places, findings = reading_order(order.base / table, cases, table)
     public = {(names.cases[case], rater): place for (case, rater), place in places.items()}
     return public, findings
-
-
-def _results(
-    order: Order, tasks: Sequence[CaseTask], ledger: Ledger, listen: Listener
-) -> tuple[tuple[CaseResult, ...], int]:
-    """A result per case, in order of public name; and how many of them had to be worked for."""
-    if not order.wants("screen"):
-        return (), 0
-    inputs = {task.name: inputs_of(task) for task in tasks}
-    recipe = f"{tasks[0].recipe}:{tasks[0].through}" if tasks else ""
-    results: dict[str, CaseResult] = {}
-    if not (order.repeats("pack") and order.start not in ("split", "report")):
-        for task in tasks:
-            kept = ledger.case(task.name, inputs[task.name], recipe)
-            if kept is not None and _still_there(order, kept):
-                results[task.name] = kept
-    todo = [task for task in tasks if task.name not in results]
-    if not order.force and order.wants("pack"):
-        require_room(order.cohort, todo)
-    listen(Step("cases", len(results), len(tasks)))
-    # Large cases first: the last worker to finish then waits the least.
-    todo.sort(key=lambda t: (-_weight(t.candidate), t.name))
-    pool: WorkerPool[CaseTask, CaseResult] = WorkerPool(
-        casework.work,
-        _worker_count(order, len(todo)),
-        order.study.run.timeout_s,
-        memory_bytes=int(order.study.run.memory_gb * 1e9),
-        output=order.private / WORKERS_LOG,
-    )
-    for task, answer in pool.run(todo):
-        result = casework.lost_result(task, answer) if isinstance(answer, Lost) else answer
-        if not (isinstance(answer, Lost) or casework.is_passing(result)):
-            ledger.keep_case(result, inputs[task.name], recipe)
-        results[task.name] = result
-        listen(Step("cases", len(results), len(tasks), task.name))
-    return tuple(results[name] for name in sorted(results)), len(todo)
-
-
-def _still_there(order: Order, result: CaseResult) -> bool:
-    """True when the files that a kept result speaks of are where it says."""
-    shard = result.shard
-    if shard is not None:
-        path = order.cohort / shard.name
-        if not path.is_file() or path.stat().st_size != shard.size:
-            return False
-    return not result.picture or (order.private / PICTURES / result.picture).is_file()
-
-
-def _weight(candidate: Candidate) -> int:
-    geometry = candidate.case.image.geometry
-    return 0 if geometry is None else geometry.size[0] * geometry.size[1] * geometry.size[2]
-
-
-def _worker_count(order: Order, tasks: int) -> int:
-    wanted = order.workers or order.study.run.workers or os.cpu_count() or 1
-    return max(1, min(wanted, tasks))
 
 
 def _digest(

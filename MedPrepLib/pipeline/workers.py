@@ -2,27 +2,20 @@
 
 Work on untrusted files happens in separate processes, so that a crash in a C library ends a
 worker, never the caller. Tasks are handed out one per worker: what is running is known, a hanging
-task can be stopped, and after a death only the unfinished ones are tried again, each alone.
+task can be stopped, and after a death only the unfinished ones are tried again, each alone. Where
+the workers are, on this machine or on others, only their crew knows.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from MedPrepLib.atomic import FILE_MODE
-from MedPrepLib.overheard import silence
+from MedPrepLib.pipeline.crew import Crew
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -38,164 +31,80 @@ class Lost:
 
 
 class WorkerPool(Generic[Task, Result]):
-    """Worker processes for one function of one task."""
+    """A crew for one function of one task."""
 
-    def __init__(
-        self,
-        function: Callable[[Task], Result],
-        workers: int,
-        timeout_s: float,
-        memory_bytes: int = 0,
-        output: Path | None = None,
-    ) -> None:
+    def __init__(self, function: Callable[[Task], Result], crew: Crew, timeout_s: float) -> None:
         self._function = function
-        self._workers = max(1, workers)
+        self._crew = crew
         self._timeout_s = timeout_s
-        self._memory_bytes = memory_bytes
-        self._output = output
-        self._pool: ProcessPoolExecutor | None = None
+        self._running: dict[Future[Result], tuple[Task, float]] = {}
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result | Lost]]:
         """(task, result) in order of completion.
 
         An exception that the function raises is raised here: it is a bug, and stops the run.
-        Whoever stops iterating (or is interrupted) stops the workers, too.
+        Whoever stops iterating (or is interrupted) stops the workers, too. Raises RunError when
+        the crew is lost as a whole.
         """
         try:
             suspects: list[Task] = []
-            yield from self._round(deque(tasks), self._workers, suspects)
+            yield from self._round(deque(tasks), suspects)
             for task in suspects:
                 again: list[Task] = []
                 started = time.monotonic()
-                yield from self._round(deque([task]), 1, again)
+                yield from self._round(deque([task]), again)
                 if again:
                     yield task, Lost("died", time.monotonic() - started)
         finally:
-            self._stop()
+            self._running.clear()
+            self._crew.stop()
 
     def _round(
-        self, queue: deque[Task], workers: int, suspects: list[Task]
+        self, queue: deque[Task], suspects: list[Task]
     ) -> Iterator[tuple[Task, Result | Lost]]:
         """Work through ``queue``; tasks that were running when a worker died go to suspects."""
-        running: dict[Future[Result], tuple[Task, float]] = {}
+        running = self._running
         while queue or running:
-            while queue and len(running) < workers:
-                task = queue.popleft()
-                running[self._start(workers).submit(self._function, task)] = (
-                    task,
-                    time.monotonic(),
-                )
+            self._hand_out(queue)
             done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
-            broken = [future for future in done if _is_broken(future)]
-            for future in done - set(broken):
+            fallen = {future for future in done if self._crew.fell(future)}
+            for future in done - fallen:
                 yield running.pop(future)[0], future.result()
-            if broken:
-                suspects += [task for task, _ in running.values()]
-                running.clear()
-                self._stop()
-            late = [f for f, (_, since) in running.items() if self._is_late(since)]
+            if fallen:
+                suspects += [running.pop(future)[0] for future in fallen]
+                suspects += self._end(fallen)
+            late = {future for future in running if self._is_late(future)}
             if late:
                 lost = [running.pop(future) for future in late]
                 # The other tasks were innocent: they go back to the front of the queue.
-                queue.extendleft(task for task, _ in running.values())
-                running.clear()
-                self._stop()
+                queue.extendleft(self._end(late))
                 for task, since in lost:
                     yield task, Lost("timeout", time.monotonic() - since)
 
-    def _is_late(self, since: float) -> bool:
-        return time.monotonic() - since > self._timeout_s
+    def _hand_out(self, queue: deque[Task]) -> None:
+        hands = self._crew.hands()
+        while queue and len(self._running) < hands:
+            task = queue.popleft()
+            future = self._crew.submit(self._function, task)
+            self._running[future] = (task, time.monotonic())
+        if not self._running:
+            time.sleep(POLL_S)
 
-    def _start(self, workers: int) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                workers,
-                mp_context=_context(),
-                initializer=_prepare,
-                initargs=(self._memory_bytes, self._output),
-            )
-        return self._pool
+    def _end(self, futures: set[Future[Result]]) -> list[Task]:
+        """End these; the tasks that went down with them."""
+        self._crew.end(futures)
+        if not self._crew.falls_together:
+            return []
+        others = [task for task, _ in self._running.values()]
+        self._running.clear()
+        return others
 
-    def _stop(self) -> None:
-        """End the workers now; they hold nothing that a restart could not do again."""
-        if self._pool is None:
-            return
-        # The executor has no public way to end a running task; its processes do.
-        processes: dict[int, Any] = getattr(self._pool, "_processes", None) or {}
-        for process in list(processes.values()):
-            process.terminate()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._pool = None
-
-
-PRELOADED = (
-    "MedPrepLib.pipeline.casework",
-    "MedPrepLib.dicom.pixels",
-    "MedPrepLib.formats.files",
-    "MedPrepLib.standardize",
-    "MedPrepLib.masks",
-    "MedPrepLib.align",
-    "MedPrepLib.agree",
-    "MedPrepLib.consensus",
-    "MedPrepLib.targets",
-    "MedPrepLib.report.pictures",
-    "MedPrepLib.pack",
-    "h5py",
-    "scipy.ndimage",
-    "PIL.Image",
-)
-"""Imported once by the server that workers are forked from, not by every worker."""
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    """A fork server on Linux (a clean process that has imported everything), else spawn.
-
-    A plain fork would copy the caller's threads and open files, which Slicer has many of.
-    """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    return context
-
-
-def _is_broken(future: Future[Any]) -> bool:
-    return isinstance(future.exception(), BrokenProcessPool)
-
-
-def _prepare(memory_bytes: int, output: Path | None = None) -> None:
-    """Make a new worker deaf to Ctrl+C and unable to eat up the machine's memory.
-
-    What it and C libraries in it print goes to ``output``, a private file: it may name patients.
-    """
-    if output is not None:
-        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        os.close(handle)
-    silence()
-    # Ctrl+C reaches the whole process group; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    limit_memory(memory_bytes or machine_memory_bytes())
-
-
-def machine_memory_bytes() -> int:
-    """The main memory of this machine; 0 where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0
-
-
-def limit_memory(limit_bytes: int) -> None:
-    """Let this process ask for so many bytes of addresses: more is a MemoryError, not a death.
-
-    Nothing is limited where the system (Windows) knows no such limit, and none is ever raised.
-    """
-    if limit_bytes <= 0 or not find_spec("resource"):
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or limit_bytes < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, hard))
+    def _is_late(self, future: Future[Result]) -> bool:
+        task, since = self._running[future]
+        if time.monotonic() - since <= self._timeout_s:
+            return False
+        if self._crew.has_begun(future):
+            return True
+        # Its time begins with its work: so far it waited for a worker to be free.
+        self._running[future] = (task, time.monotonic())
+        return False

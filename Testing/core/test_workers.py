@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from MedPrepLib.pipeline.workers import PRELOADED, Lost, WorkerPool
+from MedPrepLib.pipeline.crew import PRELOADED, LocalCrew
+from MedPrepLib.pipeline.workers import Lost, WorkerPool
 
 
 def double(task: int) -> int:
@@ -45,16 +46,16 @@ def raise_on_one(task: int) -> int:
 
 
 def test_every_task_is_answered() -> None:
-    answers = dict(WorkerPool(double, 2, 60).run(range(7)))
+    answers = dict(WorkerPool(double, LocalCrew(2), 60).run(range(7)))
     assert answers == {n: 2 * n for n in range(7)}
 
 
 def test_no_tasks_need_no_worker() -> None:
-    assert list(WorkerPool(double, 2, 60).run([])) == []
+    assert list(WorkerPool(double, LocalCrew(2), 60).run([])) == []
 
 
 def test_a_worker_that_dies_costs_its_own_task_only() -> None:
-    answers = dict(WorkerPool(die_on_three, 2, 60).run(range(6)))
+    answers = dict(WorkerPool(die_on_three, LocalCrew(2), 60).run(range(6)))
     lost = answers.pop(3)
     assert isinstance(lost, Lost)
     assert lost.why == "died"
@@ -62,14 +63,14 @@ def test_a_worker_that_dies_costs_its_own_task_only() -> None:
 
 
 def test_a_task_whose_worker_died_once_is_tried_again(tmp_path) -> None:
-    assert dict(WorkerPool(die_once, 1, 60).run([str(tmp_path / "mark")])) == {
+    assert dict(WorkerPool(die_once, LocalCrew(1), 60).run([str(tmp_path / "mark")])) == {
         str(tmp_path / "mark"): "done"
     }
 
 
 def test_a_hanging_task_is_stopped_and_named_and_the_others_go_on() -> None:
     started = time.monotonic()
-    answers = dict(WorkerPool(hang_on_zero, 2, 4).run(range(4)))
+    answers = dict(WorkerPool(hang_on_zero, LocalCrew(2), 4).run(range(4)))
     lost = answers.pop(0)
     assert isinstance(lost, Lost)
     assert lost.why == "timeout"
@@ -79,11 +80,11 @@ def test_a_hanging_task_is_stopped_and_named_and_the_others_go_on() -> None:
 
 def test_a_bug_stops_the_run() -> None:
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        list(WorkerPool(raise_on_one, 1, 60).run(range(3)))
+        list(WorkerPool(raise_on_one, LocalCrew(1), 60).run(range(3)))
 
 
 def test_whoever_stops_listening_stops_the_workers() -> None:
-    answers = WorkerPool(hang_on_zero, 2, 60).run([1, 0])
+    answers = WorkerPool(hang_on_zero, LocalCrew(2), 60).run([1, 0])
     assert next(answers) == (1, 1)
     started = time.monotonic()
     answers.close()

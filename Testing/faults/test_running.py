@@ -23,6 +23,7 @@ from MedPrepLib import atomic
 from MedPrepLib.errors import RecipeError, RunError
 from MedPrepLib.identity import SiteKey, public_names
 from MedPrepLib.pipeline import casework, order_of, preflight, run, workers
+from MedPrepLib.pipeline.crew import LocalCrew
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, watched
 from MedPrepLib.progress import silent
 from MedPrepLib.scan.headers import HeaderReader
@@ -251,7 +252,7 @@ def test_a_case_that_asks_for_too_much_memory_is_excluded_and_says_how_large_it_
 @pytest.mark.fault("F13")
 @pytest.mark.skipif(sys.platform != "linux", reason="address limits are those of Linux")
 def test_a_worker_cannot_take_more_memory_than_it_may():
-    pool = workers.WorkerPool(take, 1, 60, memory_bytes=12 << 30)
+    pool = workers.WorkerPool(take, LocalCrew(1, memory_bytes=12 << 30), 60)
     assert dict(pool.run([1 << 20, 16 << 30])) == {1 << 20: "taken", 16 << 30: "refused"}
 
 
