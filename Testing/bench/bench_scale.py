@@ -23,7 +23,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PR_SET_CHILD_SUBREAPER = 36
-SIZES = {(128, 128, 64): 12, (256, 256, 96): 6, (512, 512, 96): 4}
+SIZES = {(128, 128, 64): 6, (256, 256, 96): 3, (512, 512, 96): 2}
 """How many cases of which size."""
 TINY = (16, 16, 6)
 STUDIES = 100_000

@@ -26,7 +26,7 @@ from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
 from MedPrepLib.joint import label_counts
 from MedPrepLib.load import read_case
-from MedPrepLib.pack import PackedCase, write_case
+from MedPrepLib.pack import PackedCase, write, write_case
 from MedPrepLib.pack.foreground import sample_foreground
 from MedPrepLib.segmentation import Segmentation
 
@@ -163,6 +163,26 @@ def test_the_name_size_and_hash_returned_are_those_of_the_file(tmp_path: Path):
     assert (shard.size, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert stat.S_IMODE((tmp_path / shard.name).stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.rglob("*.h5*")] == ["a.b_c-1.h5"]
+
+
+@pytest.mark.fault("F52")
+def test_a_dataset_that_somebody_still_holds_changes_no_byte(
+    tmp_path: Path, codec: str, monkeypatch
+):
+    settings = Pack(codec=codec)
+    plain = write_case(tmp_path / "plain", packed_case(), settings, SCHEMA)
+    held = []
+    for name in ("write_bricks", "write_table"):
+        function = getattr(write, name)
+        monkeypatch.setattr(
+            write,
+            name,
+            lambda *given, _function=function, **more: (
+                held.append(_function(*given, **more)) or held[-1]
+            ),
+        )
+    assert write_case(tmp_path / "held", packed_case(), settings, SCHEMA) == plain
+    assert len(held) > 5
 
 
 def test_the_same_case_gives_the_same_bytes_in_another_process(tmp_path: Path, codec: str):
