@@ -13,13 +13,17 @@ from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.preflight import shown
 
-WORKER_BYTES = 220 << 20
+WORKER_BYTES = 120 << 20
 """Memory of a worker beside its case: libraries, tables."""
 
-BYTES_PER_VOXEL = 12.0
-"""Memory of a case at its peak, per voxel of the image."""
+BYTES_PER_VOXEL = 14.0
+"""Memory of a case at its peak, per voxel of the image.
 
-BYTES_PER_READING_VOXEL = 2.0
+With two readings, workers peaked at 122, 208 and 561 MB for 1.05, 6.29 and 25.2 million voxels
+(Testing/bench/bench_scale.py): 19 bytes per voxel and 100 MB.
+"""
+
+BYTES_PER_READING_VOXEL = 2.5
 """The same for every reading of it."""
 
 USABLE = 0.9

@@ -76,7 +76,7 @@ def tasks(tmp_path):
 
 
 @pytest.mark.fault("F13")
-@pytest.mark.parametrize(("free_mb", "workers"), [(0, 4), (100_000, 4), (600, 2), (10, 1)])
+@pytest.mark.parametrize(("free_mb", "workers"), [(0, 4), (100_000, 4), (350, 2), (10, 1)])
 def test_workers_are_as_many_as_cores_and_memory_allow(tasks, monkeypatch, free_mb, workers):
     monkeypatch.setattr(room, "usable_cores", lambda: 4)
     monkeypatch.setattr(room, "free_memory_bytes", lambda: free_mb * 10**6)
