@@ -117,14 +117,15 @@ def show_sizes(base: Cost) -> list[tuple[int, Cost]]:
 
 def show_parent(many: int) -> Cost:
     """What the parent does for a case, in a small and in a large study."""
-    print("\ncases     scan ms  cases ms  split ms  report ms  parent MB   (per case)")
+    # The steps "split" and "report" are told when they are done.
+    print("\ncases     scan ms  cases and split ms  report ms  parent MB   (per case)")
     cost = None
     for count in (many // 4, many):
         cost = once(count, TINY, 2)
         per = {name: 1000 * seconds / count for name, seconds in cost.stages.items()}
         print(
-            f"{count:6d} {per['scan']:10.2f} {per['cases']:9.2f} {per['split']:9.2f} "
-            f"{per['report']:10.2f} {cost.parent_bytes / 1e6:10.0f}"
+            f"{count:6d} {per['scan']:10.2f} {per['cases']:19.2f} {per['split']:10.2f} "
+            f"{cost.parent_bytes / 1e6:10.0f}"
         )
     assert cost is not None
     return cost
@@ -138,7 +139,7 @@ def show_extrapolation(rows: list[tuple[int, Cost]], base: Cost, parent: Cost) -
         STUDIES * (getattr(cost, name) - getattr(base, name)) / cost.cases / 1e12
         for name in ("read_bytes", "written_bytes")
     )
-    own_s = sum(parent.stages[name] for name in ("scan", "split", "report")) / parent.cases
+    own_s = sum(parent.stages[name] for name in ("scan", "split")) / parent.cases
     print(f"\n{STUDIES} cases of {voxels / 1e6:.0f} M voxels:")
     print(f"  workers: {hours:.0f} core hours; {hours / CORES:.1f} h on {CORES} cores")
     print(f"  disks: {read:.1f} TB read, {written:.1f} TB written; on {CORES} cores "
