@@ -45,6 +45,8 @@ def case_results(
     order: Order, tasks: Sequence[CaseTask], ledger: Ledger, crew: Crew | None, listen: Listener
 ) -> tuple[tuple[CaseResult, ...], int]:
     """A result per case, in order of public name; and how many of them had to be worked for."""
+    if not order.wants("screen"):
+        return (), 0
     inputs = {task.name: inputs_of(task) for task in tasks}
     recipe = f"{tasks[0].recipe}:{tasks[0].through}" if tasks else ""
     results: dict[str, CaseResult] = {}
