@@ -14,6 +14,7 @@ from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.images import Volume
 from MedPrepLib.leakage import Evidence, Subject, copies, fingerprint, image_hashes, shared_between
 from MedPrepLib.leakaudit.listed import Entry, listed
+from MedPrepLib.pipeline.crew import LocalCrew
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import LeakageProof
@@ -109,7 +110,7 @@ def _read(
     """What every readable image shows, by its number as text; and those that are not readable."""
     tasks = list(enumerate(entries))
     pool: WorkerPool[tuple[int, Entry], Subject | Unread] = WorkerPool(
-        _examine, min(workers, max(1, len(tasks))), TIMEOUT_S
+        _examine, LocalCrew(min(workers, max(1, len(tasks)))), TIMEOUT_S
     )
     subjects: dict[str, Subject] = {}
     unread: list[Unread] = []
