@@ -30,7 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "Docs").glob("*.md"))
 RUN = frozenset({"sh", "python", "toml"})
-REASONS = frozenset({"make", "3D Slicer", "a shell of your own", "trained in test_readme.py"})
+REASONS = frozenset(
+    {"a cluster", "make", "3D Slicer", "a shell of your own", "trained in test_readme.py"}
+)
 """Why a block may be left out: ``<!-- not run: REASON -->`` stands before it."""
 
 FENCE = re.compile(
