@@ -46,3 +46,10 @@ def linger(path: str) -> int:
     Path(path).touch()
     time.sleep(60)
     return 0
+
+
+def print_names(task: int) -> int:
+    """Prints what nobody else may read: from Python, and past it as C libraries do."""
+    print("MUSTERMANN", flush=True)
+    os.write(2, b"MAX 1931\n")
+    return task

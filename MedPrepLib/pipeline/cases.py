@@ -109,4 +109,5 @@ def _local_crew(order: Order, todo: Sequence[CaseTask]) -> tuple[Crew, str]:
     settings = order.study.run
     memory_bytes = int(settings.memory_gb * 1e9)
     found: Capacity = capacity(todo, order.workers or settings.workers)
-    return LocalCrew(found.workers, memory_bytes, order.logs / WORKERS_LOG), str(found) if todo else ""
+    crew = LocalCrew(found.workers, memory_bytes, order.logs / WORKERS_LOG)
+    return crew, str(found) if todo else ""

@@ -141,7 +141,7 @@ def _prepare(memory_bytes: int, output: Path | None) -> None:
 
 
 def printed_to(path: Path) -> None:
-    """Let everything that this process and C libraries in it print be appended to a private file."""
+    """Append what this process and C libraries in it print from now on to a private file."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
     os.dup2(handle, 1)
     os.dup2(handle, 2)

@@ -31,7 +31,7 @@ from MedPrepLib.pipeline.order import IDENTITIES, PICTURES, SPLITS_FINAL, Order,
 from MedPrepLib.pipeline.preflight import recipe_of, require_same_recipe
 from MedPrepLib.pipeline.quarantine import keep_quarantine
 from MedPrepLib.pipeline.record import keep_study, recorded
-from MedPrepLib.pipeline.shards import held, share, take_headers
+from MedPrepLib.pipeline.shards import held, other_keys, share, take_headers
 from MedPrepLib.pipeline.splitwork import keep_split, split_cases
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, unknown_readmissions, watched
 from MedPrepLib.progress import Listener, Step, silent
@@ -60,7 +60,8 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     _prepare_folders(order)
     secret = key or load_site_key()
     with held(order) as ledger, recorded(order, secret) as record, crew_of(order) as crew:
-        require_same_key(order.cohort, ledger.recall(KEY_NOTE), secret)
+        for known in (ledger.recall(KEY_NOTE), *other_keys(order, secret)):
+            require_same_key(order.cohort, known, secret)
         if not order.rebuild and _begun(order, ledger):
             require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
         ledger.remember(RECIPE_NOTE, recipe_of(order.study))

@@ -49,7 +49,9 @@ def marked(order: Order) -> Iterator[Place]:
     token = secrets.token_hex(8)
     folders = (order.private, make_folder(order.cohort / "cases"))
     looks = tuple((path, _look(path)) for path in sorted(_sources(order)))
-    place = Place(MedPrepLib.__version__, _python(), token, folders, looks, order.logs / WORKERS_LOG)
+    place = Place(
+        MedPrepLib.__version__, _python(), token, folders, looks, order.logs / WORKERS_LOG
+    )
     marks = [folder / f"token-{token}" for folder in folders]
     make_folder(place.tickets)
     try:

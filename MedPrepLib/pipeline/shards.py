@@ -18,8 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from MedPrepLib.atomic import make_folder
+from MedPrepLib.atomic import FILE_MODE, make_folder
 from MedPrepLib.errors import RunError
+from MedPrepLib.identity import SiteKey
 from MedPrepLib.ledger import Ledger, open_ledger
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.lock import locked, require_unlocked
@@ -27,6 +28,7 @@ from MedPrepLib.pipeline.order import LEDGER, SHARDS, Order, Shard
 from MedPrepLib.results import CaseResult
 
 UNSETTLED = "unsettled"
+_KEY = "key-"
 _NAME = re.compile(r"(\d+)-of-(\d+)")
 
 
@@ -59,6 +61,20 @@ def held(order: Order) -> Iterator[Ledger]:
         require_unlocked(order.private)
         with open_ledger(folder / LEDGER, base=order.private / LEDGER) as ledger:
             yield ledger
+
+
+def other_keys(order: Order, key: SiteKey) -> list[bytes]:
+    """Ids of other site keys that parts of this run were begun with.
+
+    Machines without a common home folder would each make a key of their own, and nothing of one
+    would be found again by the others.
+    """
+    shards = order.private / SHARDS
+    own = shards / f"{_KEY}{key.key_id}"
+    others = {path for path in shards.glob(f"{_KEY}*") if path != own}
+    if order.shard is not None and not others:
+        own.touch(FILE_MODE)
+    return sorted(path.name.removeprefix(_KEY).encode() for path in others)
 
 
 def _folders(order: Order) -> list[Path]:

@@ -18,6 +18,7 @@ from cluster_tasks import (
     double,
     hang_on_zero,
     linger,
+    print_names,
     raise_on_one,
 )
 from many_cases import write_many
@@ -28,6 +29,7 @@ from MedPrepLib.pipeline import order_of, run, sameplace
 from MedPrepLib.pipeline.cluster import joined
 from MedPrepLib.pipeline.sameplace import differences, marked
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
+from MedPrepLib.sitelog import WORKERS_LOG
 
 distributed = pytest.importorskip("distributed")
 
@@ -184,6 +186,14 @@ def test_folders_that_are_not_shared_are_told(order, tmp_path) -> None:
             f"does not see the same folder {tmp_path / 'other'}",
             f"does not see {tmp_path / 'none'}",
         )
+
+
+@pytest.mark.fault("F44")
+def test_what_workers_print_stays_in_the_private_folder(order) -> None:
+    with joined(order) as crew:
+        assert [answer for _, answer in WorkerPool(print_names, crew, 60).run([1])] == [1]
+    told = (order.private / WORKERS_LOG).read_text()
+    assert told == "MUSTERMANN\nMAX 1931\n"
 
 
 def test_nobody_at_the_address_is_told(tmp_path, monkeypatch) -> None:

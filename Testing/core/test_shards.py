@@ -18,6 +18,7 @@ from MedPrepLib.pipeline.shards import share
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.progress import silent
+from MedPrepLib.trail import Trail
 
 KEY = SiteKey(bytes(32))
 
@@ -68,6 +69,23 @@ def test_what_shards_made_becomes_the_cohort_of_a_plain_run(copied, how) -> None
     plain, parts = (folder / f"{name}-private" / "identities.csv" for name in ("plain", "parts"))
     assert len(plain.read_text().splitlines()) == len(parts.read_text().splitlines()) == 6
     assert go(copied, folder / "parts").unchanged
+
+
+def test_shards_log_apart_and_share_one_audit_trail(sharded) -> None:
+    private = sharded[0].parent / "parts-private"
+    for part in ("001-of-002", "002-of-002"):
+        assert "run finished" in (private / "shards" / part / "run.log").read_text()
+    begun = [act.details["shard"] for act in Trail(private).acts() if act.what == "run started"]
+    assert begun[:2] == ["1/2", "2/2"]
+    assert not Trail(private).faults()
+
+
+@pytest.mark.fault("F49")
+def test_a_shard_with_a_key_of_its_own_is_refused(copied) -> None:
+    order = order_of(copied, copied.parent / "parts", workers=1, shard=Shard(2, 3))
+    with pytest.raises(RunError, match="was made with site key"):
+        run(order, key=SiteKey(bytes(31) + b"1"))
+    assert run(order, key=KEY).shard == "2/3"
 
 
 def test_a_shard_that_was_done_is_not_done_again(sharded) -> None:
