@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-CHUNK = 1 << 17
-"""Voxels handled at a time: what numpy makes in between stays in the processor's cache."""
+CHUNK = 1 << 18
+"""Voxels handled at a time: what numpy makes in between stays small, and is made seldom."""
 
 LOWEST = -32768
 """The value that the first bin of a histogram counts."""
@@ -38,17 +38,23 @@ class Histogram:
     def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
         self.counts = np.zeros(-2 * LOWEST, dtype=np.int64) if counts is None else counts
 
-    def add(self, values: npt.NDArray[np.int16]) -> tuple[int, int]:
-        """Count ``values``; the lowest and the highest of them (0 and 0 when there are none).
+    def add(self, values: npt.NDArray[np.int16], base: int | None = None) -> tuple[int, int]:
+        """Count ``values``; bounds that none of them exceeds (0 and 0 when there are none).
 
+        ``base``: a value that few or none are expected to be below; the bounds are then ``base``
+        and the highest value, or one above int16 when there was a lower one. Without it the lowest
+        is looked for, and the bounds are the extremes.
         Call this with chunks: what bincount counts is a copy of eight bytes per value.
         """
         if not values.size:
             return 0, 0
-        low = int(values.min())
-        # From the lowest on, as uint16: differences of int16 that wrap around come out right.
+        low = int(values.min()) if base is None else base
+        # As uint16, differences of int16 that wrap around come out right; lower values go around.
         found = np.bincount(np.subtract(values, np.int16(low)).view(np.uint16))
-        self.counts[low - LOWEST : low - LOWEST + found.size] += found
+        first = low - LOWEST
+        around = max(first + found.size - self.counts.size, 0)
+        self.counts[first : first + found.size] += found[: found.size - around]
+        self.counts[:around] += found[found.size - around :]
         return low, low + found.size - 1
 
     def between(self, low: int, high: int) -> int:

@@ -145,8 +145,9 @@ class CtScale:
             padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
             self._not_finite += 0 if broken is None else int(np.count_nonzero(broken))
             # Counted before clipping, which may be done in place.
-            lowest, highest = self._histogram.add(values if padded is None else values[~padded])
-            if padded is not None or lowest < self._low or highest > self._high:
+            counted = values if padded is None else values[~padded]
+            _, highest = self._histogram.add(counted, self._low)
+            if padded is not None or highest > self._high:
                 np.clip(values, self._low, self._high, out=target[part])
             elif not np.may_share_memory(values, target):
                 target[part] = values

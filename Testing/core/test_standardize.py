@@ -12,6 +12,7 @@ import pytest
 from MedPrepLib.config.settings import Standardize
 from MedPrepLib.errors import ConfigError, GeometryError
 from MedPrepLib.geometry import Geometry
+from MedPrepLib.histogram import Histogram
 from MedPrepLib.images import Volume
 from MedPrepLib.results import Statistics
 from MedPrepLib.standardize import Standardized, standardize
@@ -338,3 +339,15 @@ def _read_ct(folder: Path) -> tuple[np.ndarray, float | None]:
     scale = (float(facts.RescaleSlope), float(facts.RescaleIntercept))
     padded = None if padding is None else float(padding) * scale[0] + scale[1]
     return stored * scale[0] + scale[1], padded
+
+
+@pytest.mark.parametrize("base", [-32768, -1024, 0, 32767])
+def test_values_below_the_expected_ones_are_counted_where_they_belong(base) -> None:
+    values = np.array([-32768, -1025, -1024, -1, 0, 0, 1, 3071, 32767], np.int16)
+    plain, guessed = Histogram(), Histogram()
+    assert plain.add(values) == (-32768, 32767)
+    low, high = guessed.add(values, base)
+    assert low == base
+    assert (high > 32767) == (base > -32768)
+    assert np.array_equal(guessed.counts, plain.counts)
+    assert guessed.add(np.array([base], np.int16), base) == (base, base)
