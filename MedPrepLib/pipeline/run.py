@@ -7,9 +7,7 @@ ledger) lies in a private folder *beside* the cohort.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import time
 from collections.abc import Sequence
@@ -18,31 +16,34 @@ from typing import Any
 import msgspec
 
 from MedPrepLib import __version__
-from MedPrepLib.atomic import make_folder, write_bytes
+from MedPrepLib.atomic import make_folder
 from MedPrepLib.config import Study, config_hash
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
-from MedPrepLib.identity import Names, SiteKey, load_site_key, public_names
+from MedPrepLib.identity import SiteKey, load_site_key
+from MedPrepLib.layout import MANIFEST_NAME
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
 from MedPrepLib.pipeline.commit import commit
-from MedPrepLib.pipeline.order import IDENTITIES, PICTURES, SPLITS_FINAL, Order, Summary
+from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order, Summary
 from MedPrepLib.pipeline.preflight import recipe_of, require_same_recipe
 from MedPrepLib.pipeline.quarantine import keep_quarantine
 from MedPrepLib.pipeline.record import keep_study, recorded
-from MedPrepLib.pipeline.shards import held, other_keys, share, take_headers
+from MedPrepLib.pipeline.shards import held, other_keys, take_headers
+from MedPrepLib.pipeline.sourcework import look_at_sources
 from MedPrepLib.pipeline.splitwork import keep_split, split_cases
-from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, unknown_readmissions, watched
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.results import CaseResult
 from MedPrepLib.review.readmissions import read_readmissions
-from MedPrepLib.scan import Scanned, require_sources
-from MedPrepLib.scan.dates import reading_order
+from MedPrepLib.scan import require_sources
 from MedPrepLib.screen import judged
 from MedPrepLib.sitekey import require_outside, require_same_key
 from MedPrepLib.split import SplitPlan
-from MedPrepLib.tables import ReadingOrder, no_formula
+from MedPrepLib.tables import ReadingOrder
+
+RECIPE_NOTE, KEY_NOTE, COMMITTED_NOTE = "recipe", "key", "committed"
+_OWN_NAMES = frozenset((MANIFEST_NAME, "cases", "report", SPLITS_FINAL))
 
 
 def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:
@@ -60,58 +61,42 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     _prepare_folders(order)
     secret = key or load_site_key()
     with held(order) as ledger, recorded(order, secret) as record, crew_of(order) as crew:
-        for known in (ledger.recall(KEY_NOTE), *other_keys(order, secret)):
-            require_same_key(order.cohort, known, secret)
-        if not order.rebuild and _begun(order, ledger):
-            require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
-        ledger.remember(RECIPE_NOTE, recipe_of(order.study))
-        ledger.remember(KEY_NOTE, secret.key_id.encode())
+        _require_same_making(order, ledger, secret)
         take_headers(order, ledger)
         keep_study(order)
-        scanned = scan_cases(order, ledger, listen)
-        names = public_names(
-            (c.case for c in scanned.candidates), secret, order.study.privacy.case_names
-        )
-        if order.shard is None:
-            _write_identities(order, scanned, names)
-        dated, undated = _reading_order(order, scanned, names)
-        tasks = case_tasks(order, scanned, names) if order.wants("screen") else []
-        tasks = watched(tasks if order.shard is None else share(tasks, order.shard))
-        results, done = case_results(order, tasks, ledger, crew, listen)
+        found = look_at_sources(order, ledger, secret, listen)
+        results, done = case_results(order, found.tasks, ledger, crew, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
-            results, plan, extra = split_cases(order, results, scanned, names, secret)
+            results, plan, extra = split_cases(order, results, found.scanned, found.names, secret)
             listen(Step("split", 1, 1))
         record.results = results
         record.heard += [one for result in results for one in result.heard]
-        if tasks and order.shard is None:
-            keep_quarantine(ledger, results, tasks)
-            undated += unknown_readmissions(order, tasks)
-        told = casework.published(scanned.findings + undated, order.study)
+        if found.tasks and order.shard is None:
+            keep_quarantine(ledger, results, found.tasks)
+        told = casework.published(found.findings, order.study)
         sources = judged(told, order.study.screen.severity) + extra
-        report, unchanged = None, False
+        unchanged = False
         if plan is not None and order.wants("report"):
-            digest = _digest(order.study, results, plan, sources, dated)
-            unchanged = ledger.recall("committed") == digest and not order.repeats("report")
-            unchanged = unchanged and (order.cohort / "manifest.json").is_file()
+            digest = _digest(order.study, results, plan, sources, found.dated)
+            unchanged = _is_committed(order, ledger, digest)
             if not unchanged:
                 keep_split(order, results, plan)
-                made = commit(
-                    order, results, plan, sources, scanned.files_seen, dated, secret.key_id
-                )
+                seen = found.scanned.files_seen
+                made = commit(order, results, plan, sources, seen, found.dated, secret.key_id)
                 record.root_hash = made.root_hash
-                ledger.remember("committed", digest)
-            report = order.cohort / "report" / "index.html"
+                ledger.remember(COMMITTED_NOTE, digest)
             listen(Step("report", 1, 1))
+    reported = plan is not None and order.wants("report")
     return Summary(
         cohort=order.cohort,
         private=order.private,
-        report=report,
+        report=order.cohort / "report" / "index.html" if reported else None,
         results=results,
         source_findings=sources,
         plan=plan,
-        files_seen=scanned.files_seen,
-        headers_read=scanned.headers_read,
+        files_seen=found.scanned.files_seen,
+        headers_read=found.scanned.headers_read,
         cases_done=done,
         unchanged=unchanged and not done,
         seconds=time.monotonic() - began,
@@ -140,44 +125,28 @@ def _prepare_folders(order: Order) -> None:
         raise RunError(f"cannot write to {cohort}: permission denied; choose another with --out")
 
 
-RECIPE_NOTE, KEY_NOTE = "recipe", "key"
-_OWN_NAMES = frozenset(("manifest.json", "cases", "report", SPLITS_FINAL))
+def _require_same_making(order: Order, ledger: Ledger, key: SiteKey) -> None:
+    """Raise RunError when what is there was begun with another key or other settings.
+
+    Other settings are fine where the cohort is to be made again. Those of this run are remembered.
+    """
+    for known in (ledger.recall(KEY_NOTE), *other_keys(order, key)):
+        require_same_key(order.cohort, known, key)
+    if not order.rebuild and _begun(order, ledger):
+        require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
+    ledger.remember(RECIPE_NOTE, recipe_of(order.study))
+    ledger.remember(KEY_NOTE, key.key_id.encode())
 
 
 def _begun(order: Order, ledger: Ledger) -> bool:
     """True when something was made that other settings would change."""
-    return (order.cohort / "manifest.json").is_file() or any(True for _ in ledger.results())
+    return (order.cohort / MANIFEST_NAME).is_file() or any(True for _ in ledger.results())
 
 
-def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:
-    """The only place where public names and identities stand side by side. Never in the cohort."""
-    text = io.StringIO()
-    table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    table.writerow(("case", "patient", "source_case", "source_patient", "center", "image"))
-    for candidate in scanned.candidates:
-        case = candidate.case
-        image = case.image.paths[0] if case.image.paths else ""
-        own = (names.cases[case.id], names.patient_of(case))
-        table.writerow(
-            map(no_formula, (*own, case.id, case.patient.id, case.patient.center, image))
-        )
-    data = text.getvalue().encode()
-    path = order.private / IDENTITIES
-    if not path.is_file() or path.read_bytes() != data:
-        write_bytes(path, data)
-
-
-def _reading_order(
-    order: Order, scanned: Scanned, names: Names
-) -> tuple[dict[tuple[str, str], int], tuple[Finding, ...]]:
-    """The order of every rater's readings, by public names, where the study knows their dates."""
-    table = order.study.reading_dates
-    if not table:
-        return {}, ()
-    cases = [candidate.case for candidate in scanned.candidates]
-    places, findings = reading_order(order.base / table, cases, table)
-    public = {(names.cases[case], rater): place for (case, rater), place in places.items()}
-    return public, findings
+def _is_committed(order: Order, ledger: Ledger, digest: bytes) -> bool:
+    """True when the cohort on disk is already what this run would write."""
+    same = ledger.recall(COMMITTED_NOTE) == digest and not order.repeats("report")
+    return same and (order.cohort / MANIFEST_NAME).is_file()
 
 
 def _digest(
