@@ -86,7 +86,7 @@ class Bars:
         if step.stage != self._stage:
             self.close()
             self._stage = step.stage
-            unit = "case" if step.total != 1 else "step"
+            unit = " cases" if step.total != 1 else " step"
             # What is done already counts for the bar, but not for the rate.
             self._bar = tqdm(
                 desc=f"{step.stage:>7}",
