@@ -26,6 +26,8 @@ LMDB_NAME = "data.mdb"
 """The file by which a folder is known as a cohort in LMDB."""
 CASES_FOLDER = "cases"
 REPORT_FOLDER = "report"
+INDEX_NAME = "load.index"
+"""Beside the manifest: where all bricks lie, so that a large cohort opens at once."""
 BRICK = 32
 """Edge of the bricks (HDF5 chunks) in voxels; smaller images have smaller bricks."""
 

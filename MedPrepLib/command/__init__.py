@@ -16,6 +16,7 @@ import click
 
 from MedPrepLib import __version__
 from MedPrepLib.command.audit import audit
+from MedPrepLib.command.card import card
 from MedPrepLib.command.case import check, compare
 from MedPrepLib.command.cohort import describe, verify
 from MedPrepLib.command.completion import completion
@@ -66,7 +67,8 @@ def medprep() -> None:
 
 COMMANDS = (
     init, sample, run, merge, demo, quarantine, readmit, rules, findings, check, compare, describe,
-    verify, audit, export, doctor, completion, key, share_check, scan_phi, audit_trail,
+    verify, audit, card, export, doctor, completion, key, share_check, scan_phi,
+    audit_trail,
 )  # fmt: skip
 for command in COMMANDS:
     medprep.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,19 @@ def _contradictions(study: Study) -> Iterator[str]:
     if study.report.window and study.report.window not in windows:
         yield f"$.report.window: {study.report.window!r} is not one of {', '.join(windows)}"
     yield from augment_problems(study.augment)
+    yield from _date_problems(study.card.published)
     for index, source in enumerate(study.sources):
         for name, annotation in source.annotations.items():
             where = f"$.sources[{index}].annotations.{name}"
             yield from _annotation_problems(annotation, where, schema)
+
+
+def _date_problems(published: str) -> Iterator[str]:
+    """A day of the right form that no month has."""
+    try:
+        date.fromisoformat(published or "2000-01-01")
+    except ValueError:
+        yield f"$.card.published: there is no day {published}"
 
 
 def _severity_problems(study: Study) -> Iterator[str]:

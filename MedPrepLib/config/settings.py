@@ -511,6 +511,54 @@ class Report(Section, frozen=True):
     window: Annotated[str, Meta(description="named window for CT pictures; empty: by content")] = ""
 
 
+class Card(Section, frozen=True):
+    """What people tell of the data set, for its card; everybody may read it, so name no patient."""
+
+    title: Annotated[
+        str, Meta(max_length=200, description="name of the data set; empty: that of the study")
+    ] = ""
+    description: Annotated[
+        str,
+        Meta(max_length=20_000, description="what it is and what it is for; empty lines part"),
+    ] = ""
+    creators: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...],
+        Meta(description="people who made the data set"),
+    ] = ()
+    publisher: Annotated[
+        str, Meta(max_length=200, description="institution that answers for it")
+    ] = ""
+    license: Annotated[
+        str,
+        Meta(max_length=200, description="SPDX identifier (CC-BY-4.0), name, or web address"),
+    ] = ""
+    citation: Annotated[
+        str, Meta(max_length=20_000, description="how to cite it, best as BibTeX")
+    ] = ""
+    url: Annotated[
+        str,
+        Meta(
+            max_length=2000,
+            pattern=r"^(https?://[A-Za-z0-9._~:/?#@!$&'*+,;=%-]+)?$",
+            description="a web page about it, http(s)://...",
+        ),
+    ] = ""
+    version: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})?$",
+            description="of the data set, major.minor.patch (1.0.0)",
+        ),
+    ] = ""
+    published: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$",
+            description="day of publication, YYYY-MM-DD",
+        ),
+    ] = ""
+
+
 class Run(Section, frozen=True):
     """How the work is done; nothing here changes the result."""
 
@@ -582,6 +630,7 @@ class Study(Section, frozen=True):
     augment: Augment = Augment()
     privacy: Privacy = Privacy()
     report: Report = Report()
+    card: Card = Card()
     run: Run = Run()
 
     def schema(self) -> LabelSchema:

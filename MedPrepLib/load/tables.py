@@ -14,12 +14,10 @@ import numpy as np
 
 from MedPrepLib import atomic
 from MedPrepLib.errors import CorruptCaseError
+from MedPrepLib.layout import INDEX_NAME
 from MedPrepLib.load.index import CohortIndex, IndexEntry, open_cohort
 from MedPrepLib.load.mapped import MappedCase
 from MedPrepLib.load.table import CaseTable, decoded, encoded, read_table
-
-INDEX_NAME = "load.index"
-"""Beside the manifest. It may be deleted: it says nothing that the case files do not say."""
 
 MAX_OPEN = 128
 """Case files that a process keeps mapped; each costs a file descriptor."""

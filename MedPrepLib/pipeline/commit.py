@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from MedPrepLib import __version__
 from MedPrepLib.atomic import write_bytes
-from MedPrepLib.config import case_recipe, config_hash, public_text
+from MedPrepLib.card import card_input, read_agreement, rows_of_results, write_card
+from MedPrepLib.config import Study, case_recipe, config_hash, public_text
 from MedPrepLib.findings import Finding
 from MedPrepLib.manifest import (
     ExcludedCase,
@@ -60,7 +63,8 @@ def commit(
     write_bytes(splits, splits_final(plan.places).encode())
     written = (*write_report(folder, report), *_write_tables(folder, report), splits)
     files = tuple(_listed(order.cohort, path) for path in written)
-    manifest = write_manifest(order.cohort, _manifest(order, results, plan, files, key_id))
+    begun = _manifest(order, results, plan, files, key_id)
+    manifest = write_manifest(order.cohort, _with_card(order.cohort, order.study, begun, results))
     _tidy(order, manifest, results)
     return manifest
 
@@ -107,6 +111,16 @@ def _manifest(
         split=plan.summary,
         key_id=key_id,
     )
+
+
+def _with_card(
+    place: Path, study: Study, manifest: Manifest, results: Sequence[CaseResult]
+) -> Manifest:
+    """The manifest with the card of what it describes, written beside the report in ``place``."""
+    cases = rows_of_results(manifest, results)
+    card = card_input(manifest, study, cases, read_agreement(place))
+    made = tuple(_listed(place, path) for path in write_card(place, card))
+    return msgspec.structs.replace(manifest, files=(*manifest.files, *made))
 
 
 def _row(result: CaseResult, shard: ShardFile, plan: SplitPlan) -> ManifestCase:

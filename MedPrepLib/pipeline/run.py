@@ -17,11 +17,12 @@ import msgspec
 
 from MedPrepLib import __version__
 from MedPrepLib.atomic import make_folder
+from MedPrepLib.card import CARD_FILES
 from MedPrepLib.config import Study, config_hash
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import SiteKey, load_site_key
-from MedPrepLib.layout import MANIFEST_NAME
+from MedPrepLib.layout import INDEX_NAME, MANIFEST_NAME
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
@@ -43,7 +44,9 @@ from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder
 
 RECIPE_NOTE, KEY_NOTE, COMMITTED_NOTE = "recipe", "key", "committed"
-_OWN_NAMES = frozenset((MANIFEST_NAME, "cases", "report", SPLITS_FINAL))
+_OWN_NAMES = frozenset(
+    (MANIFEST_NAME, "cases", "report", SPLITS_FINAL, INDEX_NAME, *CARD_FILES)
+)
 
 
 def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:

@@ -29,18 +29,23 @@ def write_csv(
     rows: Sequence[msgspec.Struct],
     kind: type[msgspec.Struct] | None = None,
 ) -> None:
-    """Write rows as UTF-8 CSV with a header, every cell quoted; whole or not at all.
+    """Write rows as CSV (see :func:`csv_bytes`), whole or not at all. Raises RunError, OSError."""
+    write_bytes(path, csv_bytes(rows, kind))
+
+
+def csv_bytes(rows: Sequence[msgspec.Struct], kind: type[msgspec.Struct] | None = None) -> bytes:
+    """Rows as UTF-8 CSV with a header, every cell quoted.
 
     Texts that a spreadsheet would run as a formula get an apostrophe in front; numbers stay
     numbers (shortest digits that give the same value back). ``kind``: the type of the rows, needed
-    where there may be none. Raises RunError without rows and kind, OSError.
+    where there may be none. Raises RunError without rows and kind.
     """
     columns = _columns(rows, kind)
     text = io.StringIO()
     table = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     table.writerow(columns)
     table.writerows([_cell(getattr(row, column)) for column in columns] for row in rows)
-    write_bytes(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def write_json(path: Path | str, rows: Sequence[msgspec.Struct]) -> None:

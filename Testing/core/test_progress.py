@@ -65,7 +65,7 @@ def test_a_bar_names_case_rate_and_remaining_time(monkeypatch) -> None:
     shown = screen.getvalue()
     assert "2 workers: 2 cores\n" in shown
     assert "7/10" in shown
-    assert "case/s, north_c7" in shown
+    assert "cases/s, north_c7" in shown
 
 
 @pytest.fixture

@@ -1,0 +1,190 @@
+"""What a card is made of: manifest, public settings, a row per case, the table of agreement.
+
+All of it is in the cohort already: a card tells nothing that case files and report do not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from MedPrepLib.config.settings import Study
+from MedPrepLib.geometry import Triple
+from MedPrepLib.load.case import read_attributes
+from MedPrepLib.manifest import Manifest, ManifestCase
+from MedPrepLib.results import CaseResult
+from MedPrepLib.tables import AgreementRow
+
+
+class CaseRow(msgspec.Struct, frozen=True):
+    """One case, a line of ``cases.csv``.
+
+    ``set``: train or test; ``fold`` and ``age_years`` may be unknown. Sizes in voxels and spacings
+    in mm along i, j, k. ``labels``: values of the labels that the reference mask shows, and
+    ``findings``: codes of what is known of the case, with blanks between them. ``reference``: how
+    the mask was made, empty without one. ``bytes`` and ``sha256`` are those of ``file``.
+    """
+
+    case: str
+    patient: str
+    center: str
+    modality: str
+    set: str
+    fold: int | None
+    sex: str
+    age_years: int | None
+    readings: int
+    reference: str
+    labels: str
+    size_i: int
+    size_j: int
+    size_k: int
+    spacing_i_mm: float
+    spacing_j_mm: float
+    spacing_k_mm: float
+    findings: str
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CardInput:
+    """Everything that a card tells; no clock is looked at.
+
+    ``manifest``: without the files of the card. ``cases`` in order of id. ``agreement``: pairs of
+    different persons on cases of the cohort.
+    """
+
+    manifest: Manifest
+    settings: Study
+    cases: tuple[CaseRow, ...]
+    agreement: tuple[AgreementRow, ...] = ()
+
+    @cached_property
+    def people(self) -> tuple[CaseRow, ...]:
+        """One row per patient (within a center): the sex that is known, the youngest age."""
+        cases: dict[tuple[str, str], list[CaseRow]] = {}
+        for case in self.cases:
+            cases.setdefault((case.center, case.patient), []).append(case)
+        return tuple(map(_person, cases.values()))
+
+    @property
+    def title(self) -> str:
+        """The name of the data set, as its people call it or as the study is called."""
+        return self.settings.card.title.strip() or self.manifest.study
+
+
+def _person(cases: Sequence[CaseRow]) -> CaseRow:
+    ages = [case.age_years for case in cases if case.age_years is not None]
+    sexes = [case.sex for case in cases if case.sex != "unknown"]
+    return msgspec.structs.replace(
+        cases[0], age_years=min(ages, default=None), sex=next(iter(sexes), "unknown")
+    )
+
+
+def card_input(
+    manifest: Manifest,
+    settings: Study,
+    cases: Iterable[CaseRow],
+    agreement: Iterable[AgreementRow] = (),
+) -> CardInput:
+    """The input of a card, in an order that depends on the content alone."""
+    files = tuple(sorted(manifest.files, key=lambda file: file.name))
+    return CardInput(
+        manifest=msgspec.structs.replace(manifest, files=files),
+        settings=settings,
+        cases=tuple(sorted(cases, key=lambda row: row.case)),
+        agreement=tuple(row for row in agreement if row.included and row.kind == "inter"),
+    )
+
+
+def rows_of_results(manifest: Manifest, results: Iterable[CaseResult]) -> tuple[CaseRow, ...]:
+    """A row per case of the manifest, from what a run knows of it."""
+    found = {result.id: result for result in results}
+    return tuple(_of_result(manifest, case, found[case.id]) for case in manifest.cases)
+
+
+def rows_of_files(cohort: Path, manifest: Manifest) -> tuple[CaseRow, ...]:
+    """The same rows from the attributes of the case files.
+
+    Raises CohortError and CorruptCaseError for files that are missing or damaged.
+    """
+    return tuple(
+        _of_file(manifest, case, read_attributes(cohort / case.shard.name))
+        for case in manifest.cases
+    )
+
+
+def _of_result(manifest: Manifest, case: ManifestCase, result: CaseResult) -> CaseRow:
+    grid = result.geometry
+    return _row(
+        manifest,
+        case,
+        sex=result.sex,
+        age_years=result.age_years,
+        readings=len(result.readings),
+        reference=result.consensus.method if result.consensus is not None else "",
+        voxels=result.targets.voxels if result.targets is not None else {},
+        size=grid.size if grid is not None else (0, 0, 0),
+        spacing=grid.spacing if grid is not None else (0.0, 0.0, 0.0),
+    )
+
+
+def _of_file(manifest: Manifest, case: ManifestCase, attributes: Mapping[str, Any]) -> CaseRow:
+    meta, consensus = json.loads(attributes["meta"]), json.loads(attributes["consensus"])
+    return _row(
+        manifest,
+        case,
+        sex=meta.get("sex") or "unknown",
+        age_years=meta.get("age_years"),
+        readings=len(json.loads(attributes["readings"])),
+        reference=consensus["method"] if consensus else "",
+        voxels=json.loads(attributes["voxels"]),
+        size=attributes["size"],
+        spacing=attributes["spacing"],
+    )
+
+
+def _row(
+    manifest: Manifest,
+    case: ManifestCase,
+    *,
+    sex: str,
+    age_years: int | None,
+    readings: int,
+    reference: str,
+    voxels: Mapping[str, int],
+    size: Sequence[int],
+    spacing: Triple | Sequence[float],
+) -> CaseRow:
+    shown = [str(label.value) for label in manifest.schema if voxels.get(label.name, 0) > 0]
+    return CaseRow(
+        case=case.id,
+        patient=case.patient,
+        center=case.center,
+        modality=case.modality,
+        set=case.split,
+        fold=case.fold,
+        sex=sex,
+        age_years=age_years,
+        readings=readings,
+        reference=reference,
+        labels=" ".join(shown),
+        size_i=int(size[0]),
+        size_j=int(size[1]),
+        size_k=int(size[2]),
+        spacing_i_mm=float(spacing[0]),
+        spacing_j_mm=float(spacing[1]),
+        spacing_k_mm=float(spacing[2]),
+        findings=" ".join(case.findings),
+        file=case.shard.name,
+        bytes=case.shard.size,
+        sha256=case.shard.sha256,
+    )
