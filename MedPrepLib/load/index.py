@@ -122,7 +122,7 @@ def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
         study=str(tree["study"]),
         task=str(tree["task"]),
         labels=schema_from(tree["schema"]["labels"]),
-        cases=tuple(_entry(row) for row in tree["cases"]),
+        cases=tuple(entry_of(row) for row in tree["cases"]),
         windows=_windows(tree["config"]),
         normalization={
             name: (float(row["mean"]), float(row["std"]))
@@ -133,7 +133,8 @@ def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
     )
 
 
-def _entry(row: dict[str, Any]) -> IndexEntry:
+def entry_of(row: dict[str, Any]) -> IndexEntry:
+    """A case as the manifest has it; CohortError when its file leads elsewhere."""
     shard = row["shard"]
     layout.require_place(row["id"], shard["name"])
     return IndexEntry(

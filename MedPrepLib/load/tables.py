@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import struct
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from MedPrepLib import atomic
-from MedPrepLib.errors import CorruptCaseError
+from MedPrepLib import atomic, layout
+from MedPrepLib.errors import CohortError, CorruptCaseError
 from MedPrepLib.layout import INDEX_NAME
 from MedPrepLib.load.index import CohortIndex, IndexEntry, open_cohort
 from MedPrepLib.load.mapped import MappedCase
@@ -26,7 +28,7 @@ MAX_KEPT = 512
 """Tables that are kept decoded when an index file can give them again."""
 
 _MAGIC = b"MEDPREPX"
-_VERSION = 1
+_VERSION = 2
 _LENGTH = struct.Struct("<I")
 _MAX_HEAD = 1 << 16
 
@@ -34,23 +36,67 @@ _MAX_HEAD = 1 << 16
 def build_index(cohort_dir: Path | str) -> Path:
     """Write the index file of a cohort: opening it then takes milliseconds, whatever its size.
 
-    Every case file is opened, checked and left as it is. The file belongs to this very manifest
-    and is ignored beside another one. Errors as for load.read_case; OSError when the folder cannot
-    be written.
+    A run does so by itself; this is for cohorts that have none. Every case file is opened, checked
+    and left as it is. The file belongs to these very case files and is ignored beside others.
+    Errors as for load.read_case; OSError when the folder cannot be written.
     """
     index = open_cohort(cohort_dir)
-    records = [encoded(_checked(index.folder, entry)) for entry in index.cases]
     path = index.folder / INDEX_NAME
-    write_records(path, index.root_hash, records)
+    write_records(path, index.cases, [_encoded(index.folder, entry) for entry in index.cases])
     return path
 
 
-def write_records(path: Path, root_hash: str, records: list[bytes]) -> None:
+def index_cases(folder: Path, cases: Sequence[IndexEntry], path: Path) -> None:
+    """Write to ``path`` the index of ``cases``, in order of id, whose files lie in ``folder``.
+
+    Tables of case files that did not change since the manifest in ``folder`` was written are taken
+    from the index that it names. Errors as for :func:`build_index`.
+    """
+    kept = _kept_records(folder)
+    records = (kept.get(_identity(entry)) or _encoded(folder, entry) for entry in cases)
+    write_records(path, cases, list(records))
+
+
+def write_records(path: Path, cases: Iterable[IndexEntry], records: Sequence[bytes]) -> None:
     """An index file with the encoded tables of all cases, in the order of the manifest."""
-    head = json.dumps({"version": _VERSION, "root_hash": root_hash}).encode()
+    head = json.dumps(_head_of(cases)).encode()
     ends = np.cumsum([0, *map(len, records)]).astype("<u8")
     parts = [_MAGIC, _LENGTH.pack(len(head)), head, _LENGTH.pack(len(records)), ends.tobytes()]
     atomic.write_bytes(path, b"".join([*parts, *records]))
+
+
+def _head_of(cases: Iterable[IndexEntry]) -> dict[str, Any]:
+    """What an index belongs to: the files of all cases, but not who trains and who tests."""
+    digest = hashlib.sha256()
+    for entry in cases:
+        digest.update("\n".join((*_identity(entry), "")).encode())
+    return {"version": _VERSION, "cases": digest.hexdigest()}
+
+
+def _identity(entry: IndexEntry) -> tuple[str, str, str, str]:
+    return entry.id, entry.name, str(entry.size_bytes), entry.sha256
+
+
+def _encoded(folder: Path, entry: IndexEntry) -> bytes:
+    return encoded(_checked(folder, entry))
+
+
+def _kept_records(folder: Path) -> dict[tuple[str, str, str, str], bytes]:
+    """The records of the index that the manifest names; none where a byte of it was changed."""
+    path = folder / INDEX_NAME
+    try:
+        tree = layout.unsealed(layout.read_manifest_bytes(folder), layout.MANIFEST_NAME)
+        known = {file["name"]: file["sha256"] for file in tree["files"]}
+        index = open_cohort(folder)
+        with path.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != known.get(INDEX_NAME):
+                return {}
+    except (CohortError, FileNotFoundError, LookupError, TypeError):
+        return {}
+    file = _IndexFile.opened(folder, _head_of(index.cases), len(index.cases))
+    if file is None:
+        return {}
+    return {_identity(entry): file.record(row) for row, entry in enumerate(index.cases)}
 
 
 class CaseTables:
@@ -60,12 +106,12 @@ class CaseTables:
         self.folder = index.folder
         self.advise = advise
         self._rows = {entry.id: n for n, entry in enumerate(index.cases)}
-        self._root_hash = index.root_hash
+        self._head = _head_of(index.cases)
         self._kept: OrderedDict[str, CaseTable] = OrderedDict()
         self._renew()
 
     def _renew(self) -> None:
-        self._file = _IndexFile.opened(self.folder, self._root_hash, len(self._rows))
+        self._file = _IndexFile.opened(self.folder, self._head, len(self._rows))
         self._mapped: OrderedDict[str, MappedCase] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -126,8 +172,8 @@ class _IndexFile:
         self._view, self._start, self._ends = view, start, ends
 
     @classmethod
-    def opened(cls, folder: Path, root_hash: str, count: int) -> _IndexFile | None:
-        """The index of this very cohort; None when there is none, or it is of another one."""
+    def opened(cls, folder: Path, head: dict[str, Any], count: int) -> _IndexFile | None:
+        """The index of these very case files; None when there is none, or it is of others."""
         path = folder / INDEX_NAME
         if path.is_symlink() or not path.is_file():
             return None
@@ -135,8 +181,7 @@ class _IndexFile:
             if stream.read(len(_MAGIC)) != _MAGIC:
                 return None
             (length,) = _LENGTH.unpack(stream.read(_LENGTH.size).ljust(_LENGTH.size))
-            head = _head(stream.read(min(length, _MAX_HEAD)))
-            if head != {"version": _VERSION, "root_hash": root_hash}:
+            if _parsed(stream.read(min(length, _MAX_HEAD))) != head:
                 return None
             (rows,) = _LENGTH.unpack(stream.read(_LENGTH.size).ljust(_LENGTH.size))
             ends = np.frombuffer(stream.read((count + 1) * 8), "<u8")
@@ -147,11 +192,14 @@ class _IndexFile:
             return cls(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), start, ends)
 
     def table(self, row: int) -> CaseTable:
+        return decoded(self.record(row))
+
+    def record(self, row: int) -> bytes:
         first, last = (self._start + int(end) for end in self._ends[row : row + 2])
-        return decoded(self._view[first:last])
+        return self._view[first:last]
 
 
-def _head(data: bytes) -> Any:
+def _parsed(data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from MedPrepLib import __version__
+from MedPrepLib import __version__, layout
 from MedPrepLib.atomic import write_bytes
 from MedPrepLib.card import card_input, read_agreement, rows_of_results, write_card
 from MedPrepLib.config import Study, case_recipe, config_hash, public_text
+from MedPrepLib.errors import CohortError, RunError
 from MedPrepLib.findings import Finding
+from MedPrepLib.load.index import entry_of
+from MedPrepLib.load.tables import index_cases
 from MedPrepLib.manifest import (
     ExcludedCase,
     Manifest,
@@ -64,6 +67,7 @@ def commit(
     written = (*write_report(folder, report), *_write_tables(folder, report), splits)
     files = tuple(_listed(order.cohort, path) for path in written)
     begun = _manifest(order, results, plan, files, key_id)
+    begun = _with_index(order.cohort, order.cohort, begun)
     manifest = write_manifest(order.cohort, _with_card(order.cohort, order.study, begun, results))
     _tidy(order, manifest, results)
     return manifest
@@ -111,6 +115,20 @@ def _manifest(
         split=plan.summary,
         key_id=key_id,
     )
+
+
+def _with_index(place: Path, cohort: Path, manifest: Manifest) -> Manifest:
+    """The manifest with the index of its cases, written to ``place``: a training starts at once.
+
+    Raises RunError for a case file that was damaged since it was written.
+    """
+    cases = [entry_of(msgspec.to_builtins(case)) for case in manifest.cases]
+    path = place / layout.INDEX_NAME
+    try:
+        index_cases(cohort, sorted(cases, key=lambda entry: entry.id), path)
+    except CohortError as error:
+        raise RunError(f"{error}; remove that file and run again") from None
+    return msgspec.structs.replace(manifest, files=(*manifest.files, _listed(place, path)))
 
 
 def _with_card(

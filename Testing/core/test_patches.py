@@ -28,7 +28,6 @@ from MedPrepLib.load import (
 )
 from MedPrepLib.load.patches import PatchError
 from MedPrepLib.load.table import decoded, encoded, read_table
-from MedPrepLib.load.tables import INDEX_NAME
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE = (24, 20, 16)
@@ -298,7 +297,7 @@ def test_an_index_of_another_cohort_is_ignored_and_a_damaged_one_named(raw: Path
     shutil.copytree(raw, tmp_path / "c")
     path = build_index(tmp_path / "c")
     data = path.read_bytes()
-    for other in (b"", data[:40], data[:-1], b"x" * 99, data.replace(b'hash": "', b'hash": "0')):
+    for other in (b"", data[:40], data[:-1], b"x" * 99, data.replace(b'cases": "', b'cases": "0')):
         path.write_bytes(other)
         assert not PatchDataset(tmp_path / "c", SIZE, "test").tables.from_index
     changed = bytearray(data)
@@ -363,10 +362,10 @@ def test_ten_thousand_cases_open_from_an_index_in_less_than_a_second(raw: Path, 
         name = layout.case_file_name(f"case-{n:05}")
         rows.append({**row, "id": f"case-{n:05}", "shard": {**row["shard"], "name": name}})
     tree["cases"] = rows
-    data, root_hash = layout.sealed(tree)
+    data, _ = layout.sealed(tree)
     (tmp_path / layout.MANIFEST_NAME).write_bytes(data)
     table = read_table(raw / row["shard"]["name"])
-    write_index_of_copies(tmp_path, root_hash, table, 10_000)
+    write_index_of_copies(tmp_path, table, 10_000)
     start = time.process_time()
     dataset = PatchDataset(tmp_path, SIZE, "test", as_torch=False)
     assert dataset.tables.table(dataset.cases[7777]).id == "case-07777"
@@ -374,13 +373,13 @@ def test_ten_thousand_cases_open_from_an_index_in_less_than_a_second(raw: Path, 
     assert len(dataset) == 10_000
 
 
-def write_index_of_copies(folder: Path, root_hash: str, table: object, count: int) -> None:
+def write_index_of_copies(folder: Path, table: object, count: int) -> None:
     from dataclasses import replace
 
     from MedPrepLib.load.tables import write_records
 
     records = (encoded(replace(table, id=f"case-{n:05}")) for n in range(count))
-    write_records(folder / INDEX_NAME, root_hash, list(records))
+    write_records(folder / layout.INDEX_NAME, open_cohort(folder).cases, list(records))
 
 
 # --- threads and processes ----------------------------------------------------------------------
