@@ -3,11 +3,13 @@
 A CT is read, standardized in place and counted while it is in the processor's cache. Packed
 straight away it never is in memory as a whole, however long the scan; the file is, byte for
 byte, the one that the whole volume gives.
+
+A run does not take this way: it compares readings on the image, draws it, fingerprints it in
+canonical orientation, and packs nothing before all of it was judged and found unchanged.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +21,6 @@ from MedPrepLib.config.settings import Pack, Standardize
 from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.dicom.pixels import NotInt16Error, int16_slabs, read_series, series_geometry
 from MedPrepLib.findings import Finding
-from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.layout import BRICK
 from MedPrepLib.pack import PackedCase, StreamedImage, stream_case, write_case
@@ -32,12 +33,11 @@ _NO_STATISTICS = Statistics(0, 0.0, 0.0, 0.0, 0.0, {})
 
 @dataclass(frozen=True)
 class PackedSeries:
-    """A series in its case file. ``pixel_hash``: see :func:`pixel_digest`, in hex."""
+    """A series in its case file."""
 
     shard: ShardFile
     statistics: Statistics
     findings: tuple[Finding, ...]
-    pixel_hash: str
     streamed: bool
     """False where the whole volume had to be in memory: no CT, or values beyond int16."""
 
@@ -76,14 +76,7 @@ def pack_series(
         unit="HU" if modality.upper() == "CT" else "stored",
     )  # fmt: skip
     shard = write_case(cohort_dir, packed, pack, schema)
-    digest = pixel_digest(done.volume.array.shape, done.volume.array.dtype)
-    digest.update(done.volume.array.data)
-    return PackedSeries(shard, done.statistics, done.findings, digest.hexdigest(), streamed=False)
-
-
-def pixel_digest(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> hashlib._Hash:
-    """SHA-256, begun with shape (k, j, i) and type, to be fed with the voxels in memory order."""
-    return hashlib.sha256(repr((shape, dtype.str)).encode())
+    return PackedSeries(shard, done.statistics, done.findings, streamed=False)
 
 
 def _stream_ct(
@@ -103,19 +96,15 @@ def _stream_ct(
         id=case_id, image=image, pad_value=scale.pad_value, mask=None,
         statistics=_NO_STATISTICS, recipe_hash=recipe_hash, meta=meta, unit="HU",
     )  # fmt: skip
-    digest = pixel_digest(geometry.shape, image.dtype)
-
-    def slabs() -> Iterator[VoxelArray]:
-        for slab in _standardized_slabs(headers, scale):
-            digest.update(slab.data)
-            yield slab
 
     def finished() -> PackedCase:
         return replace(begun, statistics=scale.found(case_id)[0])
 
-    shard = stream_case(cohort_dir, begun, slabs(), finished, pack, schema)
+    shard = stream_case(
+        cohort_dir, begun, _standardized_slabs(headers, scale), finished, pack, schema
+    )
     statistics, findings = scale.found(case_id)
-    return PackedSeries(shard, statistics, findings, digest.hexdigest(), streamed=True)
+    return PackedSeries(shard, statistics, findings, streamed=True)
 
 
 def _standardized_slabs(
