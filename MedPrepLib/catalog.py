@@ -498,6 +498,11 @@ SLICES_OUTSIDE = _review(
     "Slice labels name slices that the image does not have; these were left out.",
     "Check that the slices were labeled on this image and are counted from 0.",
 )
+SLICES_UNPLACED = _final(
+    "SLICES_UNPLACED",
+    "Slice labels count the slices of a whole series, of which only a run without gaps is used.",
+    "Export the series again with every slice, or give boxes or masks, which lie in space.",
+)
 
 # --- agree and consensus ----------------------------------------------------------------------
 _stage("agree", "raters and their consensus")

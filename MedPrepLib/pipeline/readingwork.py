@@ -10,6 +10,7 @@ import msgspec
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import MaskReading
+from MedPrepLib.config.settings import Align
 from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.pipeline import reviewwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
@@ -58,8 +59,9 @@ def _mask_reading(
     item = f"{draft.case.id}/{reading.rater}"
     geometry, study = known(draft.geometry), task.study
     adopt = reviewwork.adopts(task, reading.rater)
+    limits = _align_limits(task)
     aligned = align_reading(
-        reading, geometry, study.schema(), study.align, item, adopt=adopt, image=_identity(task)
+        reading, geometry, study.schema(), limits, item, adopt=adopt, image=_identity(task)
     )
     findings = list(aligned.findings)
     own = judged(findings, study.screen.severity)
@@ -78,6 +80,20 @@ def _mask_reading(
         aligned.changes,
     )
     return merged.segmentation, result, findings
+
+
+def _is_cut(task: CaseTask) -> bool:
+    """True for an image of which the longest even run is used, because its gap was accepted."""
+    return any(f.code == catalog.SLICE_GAP.code for f in task.candidate.findings)
+
+
+def _align_limits(task: CaseTask) -> Align:
+    """The study's limits. Masks drawn on a whole series reach beyond what is used of it.
+
+    That is told (MASK_OUTSIDE), but it is no sign of a mask of another image.
+    """
+    limits = task.study.align
+    return msgspec.structs.replace(limits, min_overlap=0.0) if _is_cut(task) else limits
 
 
 def _identity(task: CaseTask) -> ImageIdentity:
@@ -114,7 +130,11 @@ def _other_readings(
             inside = (clipped(to_index(box, geometry), geometry) for box in found)
             boxes[drawn.rater] = tuple(box for box in inside if box is not None)
     for noted in draft.case.slices:
-        labels, said = load_slices(noted, geometry, schema, f"{draft.case.id}/{noted.rater}")
+        item = f"{draft.case.id}/{noted.rater}"
+        labels, said = load_slices(noted, geometry, schema, item)
+        if _is_cut(task):
+            # Nobody knows which slice of the run is which of those that the rater counted.
+            said = (*said, catalog.SLICES_UNPLACED.at(item, "a run of even slices is used"))
         findings += said
         if worst(judged(said, task.study.screen.severity)) != Severity.REJECT:
             slices.append(labels)
