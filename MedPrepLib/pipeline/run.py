@@ -44,9 +44,7 @@ from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder
 
 RECIPE_NOTE, KEY_NOTE, COMMITTED_NOTE = "recipe", "key", "committed"
-_OWN_NAMES = frozenset(
-    (MANIFEST_NAME, "cases", "report", SPLITS_FINAL, INDEX_NAME, *CARD_FILES)
-)
+_OWN_NAMES = frozenset((MANIFEST_NAME, "cases", "report", SPLITS_FINAL, INDEX_NAME, *CARD_FILES))
 
 
 def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:
