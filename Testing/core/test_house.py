@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import MedPrepLib
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "MedPrepLib"
 HEAVY = {
@@ -118,6 +120,11 @@ def test_the_three_descriptions_of_the_extension_agree():
     assert bool(int(s4ext["enabled"])) == index["enabled"]
     assert s4ext["depends"] == "NA"
     assert index["build_dependencies"] == []
+
+
+def test_the_citation_names_the_version_that_the_library_has():
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {MedPrepLib.__version__}\n" in cited
 
 
 def test_the_urls_of_icon_and_screenshots_end_in_files_of_this_repository():
