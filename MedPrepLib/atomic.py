@@ -9,6 +9,8 @@ by their owner only unless the caller says otherwise; the process's umask may na
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,15 +31,44 @@ def replacing(path: Path | str, *, mode: int = FILE_MODE) -> Iterator[Path]:
     target = Path(path)
     partial = target.with_name(target.name + PARTIAL_SUFFIX)
     partial.unlink(missing_ok=True)
+    with _made(partial, mode):
+        yield partial
+        become(partial, target)
+
+
+@contextmanager
+def unnamed(path: Path | str, *, mode: int = FILE_MODE) -> Iterator[Path]:
+    """A temporary path beside ``path`` for a file whose content decides what it will be called.
+
+    The block ends with :func:`become`. As :func:`replacing`, but that the temporary name is nobody
+    else's: a process whose parent was killed may go on for a while beside the one that does its
+    work again, and finds its own file gone.
+    """
+    target = Path(path)
+    own = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}" + re.escape(PARTIAL_SUFFIX))
+    for left in target.parent.iterdir():
+        if own.fullmatch(left.name):
+            left.unlink(missing_ok=True)
+    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    with _made(partial, mode):
+        yield partial
+
+
+@contextmanager
+def _made(partial: Path, mode: int) -> Iterator[None]:
     # O_EXCL: never write through a link that somebody placed there in the meantime.
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     try:
-        yield partial
-        _sync_file(partial)
-        partial.replace(target)
+        yield
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def become(partial: Path, target: Path) -> None:
+    """Give a finished file its name, in one step, with all that is in it on the disk before."""
+    _sync_file(partial)
+    partial.replace(target)
     _sync_folder(target.parent)
 
 

@@ -16,8 +16,12 @@ from typing import Any
 from MedPrepLib.errors import CohortError, CorruptCaseError, MedPrepError
 
 FORMAT = "medprep-cohort"
-FORMAT_VERSION = 1
-"""Of the manifest and of the case files. Older versions are read, newer ones refused."""
+FORMAT_VERSION = 2
+"""Of the manifest and of the case files. Older versions are read, newer ones refused.
+
+1: a case file is called after its case. 2: and after its content, so that a cohort that is made
+again never changes a file which the manifest before names.
+"""
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_MEMBER = "manifest"
@@ -28,6 +32,8 @@ CASES_FOLDER = "cases"
 REPORT_FOLDER = "report"
 INDEX_NAME = "load.index"
 """Beside the manifest: where all bricks lie, so that a large cohort opens at once."""
+NEXT_FOLDER = "next"
+"""Where report and tables wait for the manifest that names them; gone when a run is done."""
 BRICK = 32
 """Edge of the bricks (HDF5 chunks) in voxels; smaller images have smaller bricks."""
 
@@ -45,6 +51,8 @@ MAX_VOXELS = 1 << 31
 
 MAX_MANIFEST_BYTES = 1 << 30
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CASE_FILE = re.compile(r"[A-Za-z0-9._-]{1,64}(-[0-9a-f]{12})?\.h5")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_SEAL = "0" * 64
 
 
@@ -62,19 +70,37 @@ def require_public_id(case_id: str) -> str:
     return case_id
 
 
-def case_file_name(case_id: str) -> str:
-    """Where a case lies in its cohort, with slashes: cases/<first two hex of sha256>/<id>.h5."""
-    folder = hashlib.sha256(require_public_id(case_id).encode()).hexdigest()[:2]
-    return f"{CASES_FOLDER}/{folder}/{case_id}.h5"
+def case_folder(case_id: str) -> str:
+    """The folder of a case in its cohort: cases/<first two hex of the sha256 of its id>."""
+    digest = hashlib.sha256(require_public_id(case_id).encode()).hexdigest()
+    return f"{CASES_FOLDER}/{digest[:2]}"
 
 
-def require_place(case_id: str, name: str) -> None:
-    """CohortError unless ``name`` is where the case must lie: names never lead elsewhere."""
+def case_file_name(case_id: str, sha256: str) -> str:
+    """Where a case lies in its cohort, with slashes: <folder>/<id>-<first 12 hex of sha256>.h5.
+
+    ``sha256``: of the file. So what a manifest names is never overwritten by another content.
+    """
+    return f"{case_folder(case_id)}/{case_id}-{sha256[:12]}.h5"
+
+
+def is_case_file(name: str) -> bool:
+    """True for what the file of some case may be called, without its folder."""
+    return _CASE_FILE.fullmatch(name) is not None
+
+
+def require_place(case_id: str, name: str, sha256: str, version: int) -> None:
+    """CohortError unless ``name`` is where the case must lie: names never lead elsewhere.
+
+    ``version``: of the format; in the first one the content was no part of a name.
+    """
     try:
-        expected = case_file_name(case_id)
+        expected = case_file_name(case_id, sha256)
+        if version < 2:
+            expected = f"{case_folder(case_id)}/{case_id}.h5"
     except NameRefusedError as error:
         raise CohortError(str(error)) from None
-    if name != expected:
+    if name != expected or not _SHA256.fullmatch(sha256):
         raise CohortError(f"case {case_id} cannot lie at {name!r}")
 
 

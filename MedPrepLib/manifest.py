@@ -150,7 +150,7 @@ def _require_sound(manifest: Manifest) -> None:
     if len(set(ids)) != len(ids):
         raise CohortError("two cases of the manifest share an id")
     for case in manifest.cases:
-        layout.require_place(case.id, case.shard.name)
+        layout.require_place(case.id, case.shard.name, case.shard.sha256, manifest.format_version)
     for file in manifest.files:
         if not layout.is_safe_name(file.name):
             raise CohortError(f"the manifest names {file.name!r}, which leaves the cohort")

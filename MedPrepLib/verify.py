@@ -32,7 +32,7 @@ def verify(
 
     Checks the manifest against its own hash, every file against the size and (``deep``) the
     SHA-256 in the manifest, every case file against the id and the recipe it was made for, and
-    looks for files in cases/ and report/ that no manifest names. ``progress`` is told (done,
+    looks for files in cases/, report/ and next/ that no manifest names. ``progress`` is told (done,
     total, name). Never raises for damage; OSError when the folder itself cannot be listed.
     """
     root = Path(cohort_dir)
@@ -51,7 +51,9 @@ def _problems(root: Path, manifest: Manifest, deep: bool, progress: Progress) ->
         yield from found or _case_problems(root, case, manifest.recipe_hash)
         progress(done, total, case.shard.name)
     for done, file in enumerate(manifest.files, start=len(manifest.cases) + 1):
-        yield from _file_problems(root, file, deep)
+        # Where a run ended right after its manifest, the file still waits for the next one.
+        if not is_whole(root / layout.NEXT_FOLDER, file):
+            yield from _file_problems(root, file, deep)
         progress(done, total, file.name)
     known = {case.shard.name for case in manifest.cases} | {file.name for file in manifest.files}
     yield from _strangers(root, known)
@@ -70,6 +72,11 @@ def _file_problems(root: Path, file: ShardFile, deep: bool) -> Iterator[Problem]
         yield Problem(file.name, "was changed: its SHA-256 is not the one in the manifest")
 
 
+def is_whole(root: Path, file: ShardFile) -> bool:
+    """True when the file lies under ``root`` as the manifest describes it."""
+    return not list(_file_problems(root, file, deep=True))
+
+
 def _case_problems(root: Path, case: ManifestCase, recipe_hash: str) -> Iterator[Problem]:
     from MedPrepLib.load.case import read_attributes
 
@@ -85,17 +92,21 @@ def _case_problems(root: Path, case: ManifestCase, recipe_hash: str) -> Iterator
 
 
 def _strangers(root: Path, known: set[str]) -> Iterator[Problem]:
-    for folder in (layout.CASES_FOLDER, layout.REPORT_FOLDER):
+    for folder in (layout.CASES_FOLDER, layout.REPORT_FOLDER, layout.NEXT_FOLDER):
         for place, folders, names in sorted(os.walk(root / folder)):
             links = [name for name in folders if (Path(place) / name).is_symlink()]
             for name in sorted([*names, *links]):
                 relative = (Path(place) / name).relative_to(root).as_posix()
                 if relative not in known:
-                    leftover = name.endswith(PARTIAL_SUFFIX)
-                    why = (
-                        "is left from an interrupted run" if leftover else "is not in the manifest"
-                    )
-                    yield Problem(relative, why)
+                    yield Problem(relative, _why_strange(folder, name))
+
+
+def _why_strange(folder: str, name: str) -> str:
+    if name.endswith(PARTIAL_SUFFIX) or folder == layout.NEXT_FOLDER:
+        return "is left from an interrupted run"
+    if folder == layout.CASES_FOLDER and layout.is_case_file(name):
+        return "is not in the manifest: a run was interrupted, or is under way"
+    return "is not in the manifest"
 
 
 def _sha256(path: Path) -> str:

@@ -57,7 +57,9 @@ def opened(path: Path | str) -> Iterator[h5py.File]:
 
     place = Path(path)
     if place.is_symlink() or not place.is_file():
-        raise CohortError(f"{place} is missing, or a link")
+        raise CohortError(
+            f"{place} is missing, or a link; where the cohort was made again, open it again"
+        )
     with _translated(place):
         # Case files never change: no lock is needed, and network drives often have none.
         file = h5py.File(place, "r", locking=False)

@@ -122,7 +122,7 @@ def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
         study=str(tree["study"]),
         task=str(tree["task"]),
         labels=schema_from(tree["schema"]["labels"]),
-        cases=tuple(entry_of(row) for row in tree["cases"]),
+        cases=tuple(entry_of(row, tree["format_version"]) for row in tree["cases"]),
         windows=_windows(tree["config"]),
         normalization={
             name: (float(row["mean"]), float(row["std"]))
@@ -133,10 +133,10 @@ def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
     )
 
 
-def entry_of(row: dict[str, Any]) -> IndexEntry:
-    """A case as the manifest has it; CohortError when its file leads elsewhere."""
+def entry_of(row: dict[str, Any], version: int = layout.FORMAT_VERSION) -> IndexEntry:
+    """A case as a manifest of this version has it; CohortError when its file leads elsewhere."""
     shard = row["shard"]
-    layout.require_place(row["id"], shard["name"])
+    layout.require_place(row["id"], shard["name"], shard["sha256"], version)
     return IndexEntry(
         id=row["id"],
         patient=row["patient"],

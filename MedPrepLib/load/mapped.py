@@ -50,7 +50,10 @@ class MappedCase:
         self.table = table
         self._advise = advise
         if path.is_symlink() or not path.is_file():
-            raise CohortError(f"case {table.id}, file {path}: missing, or a link")
+            raise CohortError(
+                f"case {table.id}, file {path}: missing, or a link; where the cohort was made "
+                "again, open it again"
+            )
         with path.open("rb") as stream:
             found = path.stat().st_size
             if found != size_bytes:

@@ -42,8 +42,8 @@ def write_case(
     ``image`` and ``mask`` (k, j, i), ``readings/<rater>/layer0``..., ``foreground/<label>`` int32
     (n, 3) in the order k, j, i, ``targets/boxes`` int32 (n, 6) as k0, j0, i0, k1, j1, i1 with
     exclusive ends, ``targets/box_labels``, ``targets/slices`` int32 (n, 3) as label value, first
-    and end slice. The same case gives the same bytes. An existing file of the case is replaced in
-    one step.
+    and end slice. The same case gives the same bytes, and its file the same name; another file of
+    the case is left as it is, for whoever reads it.
 
     Undecided voxels of the mask keep their value, named by the attribute ``ignore_value``; they
     belong to no label. Raises LabelError for other values that the schema does not know, RunError
@@ -71,16 +71,16 @@ def stream_case(
     """
     require_codec(settings.codec)
     counts = _label_counts(begun, schema)
-    name = layout.case_file_name(begun.id)
-    path = Path(cohort_dir) / name
-    atomic.make_folder(path.parent)
-    _require_space(path.parent, begun)
+    folder = atomic.make_folder(Path(cohort_dir) / layout.case_folder(begun.id))
+    _require_space(folder, begun)
     try:
-        with atomic.replacing(path) as partial:
+        with atomic.unnamed(folder / f"{begun.id}.h5") as partial:
             _write(partial, begun, slabs, finished, settings, schema, counts)
             with partial.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             size = partial.stat().st_size
+            name = layout.case_file_name(begun.id, digest)
+            atomic.become(partial, Path(cohort_dir) / name)
     except OSError as error:
         if error.errno in _FULL:
             raise RunError(f"no space left while writing case {begun.id}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from MedPrepLib.manifest import (
     write_manifest,
 )
 from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order
+from MedPrepLib.pipeline.staging import staged
 from MedPrepLib.report import ReportInput, write_report
 from MedPrepLib.results import CaseResult, ShardFile
 from MedPrepLib.split import SplitPlan, splits_final
@@ -49,7 +51,7 @@ def commit(
     dated: ReadingOrder,
     key_id: str,
 ) -> Manifest:
-    """Write the report and, last, the manifest; then remove what neither names."""
+    """Write the report, then the manifest that makes it count; then remove what neither names."""
     report = ReportInput(
         settings=order.study,
         cases=tuple(results),
@@ -61,14 +63,14 @@ def commit(
         pictures=order.private / PICTURES,
         reading_order=dated,
     )
-    folder = order.cohort / "report"
-    splits = order.cohort / SPLITS_FINAL
-    write_bytes(splits, splits_final(plan.places).encode())
-    written = (*write_report(folder, report), *_write_tables(folder, report), splits)
-    files = tuple(_listed(order.cohort, path) for path in written)
-    begun = _manifest(order, results, plan, files, key_id)
-    begun = _with_index(order.cohort, order.cohort, begun)
-    manifest = write_manifest(order.cohort, _with_card(order.cohort, order.study, begun, results))
+    with staged(order.cohort) as place:
+        folder, splits = place / "report", place / SPLITS_FINAL
+        write_bytes(splits, splits_final(plan.places).encode())
+        written = (*write_report(folder, report), *_write_tables(folder, report), splits)
+        files = tuple(_listed(place, path) for path in written)
+        begun = _manifest(order, results, plan, files, key_id)
+        begun = _with_index(place, order.cohort, begun)
+        manifest = write_manifest(order.cohort, _with_card(place, order.study, begun, results))
     _tidy(order, manifest, results)
     return manifest
 
@@ -85,7 +87,6 @@ def _write_tables(folder: Path, report: ReportInput) -> tuple[Path, ...]:
     write_json(pairs_json, rows)
     write_csv(people, raters, RaterRow)
     if not report.reading_order:
-        curves.unlink(missing_ok=True)
         return pairs, pairs_json, people
     write_csv(curves, learning, LearningRow)
     return pairs, pairs_json, people, curves
@@ -155,18 +156,24 @@ def _row(result: CaseResult, shard: ShardFile, plan: SplitPlan) -> ManifestCase:
     )
 
 
-def _listed(cohort: Path, path: Path) -> ShardFile:
+def _listed(place: Path, path: Path) -> ShardFile:
     data = path.read_bytes()
-    name = path.relative_to(cohort).as_posix()
+    name = path.relative_to(place).as_posix()
     return ShardFile(name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _tidy(order: Order, manifest: Manifest, results: Iterable[CaseResult]) -> None:
-    """Remove case files and pictures of cases that are no longer there."""
+    """Remove case files and pictures of cases that are no longer there, or are others now.
+
+    At once, although a reader may have opened the cohort before: it keeps what it has mapped and
+    is refused the rest. What was left out may have been left out to protect somebody.
+    """
     kept = {order.cohort / case.shard.name for case in manifest.cases}
-    for path in (order.cohort / "cases").glob("*/*"):
+    for path in (order.cohort / layout.CASES_FOLDER).glob("*/*"):
         if path not in kept:
-            path.unlink()
+            # Windows does not let go of a file that is being read: the next run removes it.
+            with suppress(PermissionError):
+                path.unlink()
     pictures = {result.picture for result in results}
     for path in (order.private / PICTURES).iterdir():
         if path.name not in pictures:

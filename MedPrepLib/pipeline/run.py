@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from MedPrepLib import __version__
-from MedPrepLib.atomic import make_folder
+from MedPrepLib.atomic import PARTIAL_SUFFIX, make_folder
 from MedPrepLib.card import CARD_FILES
 from MedPrepLib.config import Study, config_hash
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import SiteKey, load_site_key
-from MedPrepLib.layout import INDEX_NAME, MANIFEST_NAME
+from MedPrepLib.layout import INDEX_NAME, MANIFEST_NAME, NEXT_FOLDER
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
@@ -44,7 +44,9 @@ from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder
 
 RECIPE_NOTE, KEY_NOTE, COMMITTED_NOTE = "recipe", "key", "committed"
-_OWN_NAMES = frozenset((MANIFEST_NAME, "cases", "report", SPLITS_FINAL, INDEX_NAME, *CARD_FILES))
+_OWN_NAMES = frozenset(
+    (MANIFEST_NAME, "cases", "report", NEXT_FOLDER, SPLITS_FINAL, INDEX_NAME, *CARD_FILES)
+)
 
 
 def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> Summary:
@@ -84,6 +86,8 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             if not unchanged:
                 keep_split(order, results, plan)
                 seen = found.scanned.files_seen
+                # Whatever ends this run from here on, no later one takes its cohort for another.
+                ledger.remember(COMMITTED_NOTE, b"")
                 made = commit(order, results, plan, sources, seen, found.dated, secret.key_id)
                 record.root_hash = made.root_hash
                 ledger.remember(COMMITTED_NOTE, digest)
@@ -109,7 +113,8 @@ def _prepare_folders(order: Order) -> None:
     """Make the target folders; refuse a folder that holds something else."""
     cohort = order.cohort
     if cohort.is_dir():
-        strangers = sorted(p.name for p in cohort.iterdir() if p.name not in _OWN_NAMES)
+        names = sorted(p.name for p in cohort.iterdir())
+        strangers = [n for n in names if n.removesuffix(PARTIAL_SUFFIX) not in _OWN_NAMES]
         if strangers:
             raise RunError(
                 f"{cohort} holds {strangers[0]!r}, which is no part of a cohort; choose another "

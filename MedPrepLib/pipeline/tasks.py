@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from MedPrepLib import __version__, catalog
+from MedPrepLib import __version__, catalog, layout
 from MedPrepLib.config import case_recipe
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names
@@ -123,7 +123,8 @@ def unknown_readmissions(order: Order, tasks: Sequence[CaseTask]) -> tuple[Findi
 def inputs_of(task: CaseTask) -> str:
     """A fingerprint of everything that went into a watched case: what is known of it, its files."""
     people = (task.reviews, task.readmissions)
-    facts = msgspec.json.encode((__version__, task.patient, task.model, task.candidate, *people))
+    made = (__version__, layout.FORMAT_VERSION)
+    facts = msgspec.json.encode((*made, task.patient, task.model, task.candidate, *people))
     digest = hashlib.sha256(facts)
     digest.update(task.seen.encode())
     return digest.hexdigest()

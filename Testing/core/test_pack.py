@@ -158,11 +158,12 @@ def test_masks_are_uint8_only_when_the_labels_fit(tmp_path: Path, highest: int):
 def test_the_name_size_and_hash_returned_are_those_of_the_file(tmp_path: Path):
     shard = write_case(tmp_path, packed_case("a.b_c-1"), Pack(), SCHEMA)
     prefix = hashlib.sha256(b"a.b_c-1").hexdigest()[:2]
-    assert shard.name == f"cases/{prefix}/a.b_c-1.h5"
     data = (tmp_path / shard.name).read_bytes()
-    assert (shard.size, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    assert (shard.size, shard.sha256) == (len(data), digest)
+    assert shard.name == f"cases/{prefix}/a.b_c-1-{digest[:12]}.h5"
     assert stat.S_IMODE((tmp_path / shard.name).stat().st_mode) == 0o600
-    assert [p.name for p in tmp_path.rglob("*.h5*")] == ["a.b_c-1.h5"]
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.h5*")] == [shard.name]
 
 
 @pytest.mark.fault("F52")

@@ -17,7 +17,7 @@ from MedPrepLib.config import parse_study
 from MedPrepLib.dicom.headers import read_header
 from MedPrepLib.dicom.suv import SuvUnknownError, suv_factor
 from MedPrepLib.identity import SiteKey
-from MedPrepLib.layout import case_file_name
+from MedPrepLib.layout import case_folder
 from MedPrepLib.pipeline import Order, Summary, run
 
 HALF_LIFE = 6586.2
@@ -224,7 +224,8 @@ def finished(folder: Path, settings: str = "") -> Summary:
 
 def packed(folder: Path, case: str) -> tuple[np.ndarray, str]:
     h5py = pytest.importorskip("h5py")
-    with h5py.File(folder / "cohort" / case_file_name(case)) as file:
+    (path,) = (folder / "cohort" / case_folder(case)).glob(f"{case}-*.h5")
+    with h5py.File(path) as file:
         return file["image"][:], file.attrs["intensity_unit"]
 
 

@@ -164,11 +164,11 @@ def test_a_case_made_with_another_recipe_is_found(cohort: Path):
 
 def test_a_manifest_of_a_newer_version_is_refused_with_the_way_out(cohort: Path):
     manifest = json.loads((cohort / layout.MANIFEST_NAME).read_bytes())
-    manifest["format_version"] = 2
+    manifest["format_version"] = layout.FORMAT_VERSION + 1
     (cohort / layout.MANIFEST_NAME).write_bytes(layout.sealed(manifest)[0])
     with pytest.raises(CohortError, match="install a newer MedPrep"):
         read_manifest(cohort)
-    manifest.update(format_version=1, format="something else")
+    manifest.update(format_version=layout.FORMAT_VERSION, format="something else")
     (cohort / layout.MANIFEST_NAME).write_bytes(layout.sealed(manifest)[0])
     with pytest.raises(CohortError, match="not the manifest of a cohort"):
         read_manifest(cohort)

@@ -1,0 +1,68 @@
+"""Report and tables wait beside the cohort until the manifest that names them is written.
+
+Case files bear names of their own, so that old and new ones lie side by side. The report has the
+same name in every cohort: it is written into the folder ``next``, then the manifest is written,
+and only then the report takes its place. Killed before the manifest, the old cohort is whole;
+killed after it, the next run (and verify) finds the rest in ``next``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from MedPrepLib import layout
+from MedPrepLib.atomic import become, make_folder, write_bytes
+from MedPrepLib.errors import CohortError
+from MedPrepLib.manifest import Manifest, read_manifest
+from MedPrepLib.results import ShardFile
+from MedPrepLib.verify import is_whole
+
+
+@contextmanager
+def staged(cohort: Path) -> Iterator[Path]:
+    """An empty folder for files of the cohort; on exit, those that its manifest names are moved.
+
+    The manifest is written within the block. Whatever happens, files come into their places only
+    if the manifest on the disk names them with this very content.
+    """
+    settle(cohort)
+    place = make_folder(cohort / layout.NEXT_FOLDER)
+    manifest = cohort / layout.MANIFEST_NAME
+    if manifest.is_file():
+        write_bytes(place / layout.MANIFEST_NAME, manifest.read_bytes())
+    try:
+        yield place
+    finally:
+        settle(cohort)
+
+
+def settle(cohort: Path) -> None:
+    """Bring an interrupted commit to its end: forwards if its manifest was written, else back."""
+    place = cohort / layout.NEXT_FOLDER
+    if place.is_symlink():
+        place.unlink()
+    if not place.is_dir():
+        return
+    files = _files(_manifest_of(cohort))
+    for name, file in files.items():
+        if is_whole(place, file):
+            make_folder((cohort / name).parent)
+            become(place / name, cohort / name)
+    for name in _files(_manifest_of(place)).keys() - files.keys():
+        (cohort / name).unlink(missing_ok=True)
+    shutil.rmtree(place)
+
+
+def _files(manifest: Manifest | None) -> dict[str, ShardFile]:
+    return {} if manifest is None else {file.name: file for file in manifest.files}
+
+
+def _manifest_of(folder: Path) -> Manifest | None:
+    """The manifest in a folder; None where there is none or it is damaged."""
+    try:
+        return read_manifest(folder)
+    except CohortError:
+        return None

@@ -1,0 +1,119 @@
+"""A cohort of three cases that is made again with other settings, and dies on the way.
+
+    python remade.py STUDY BASE PLACES LIMIT...
+
+makes, for every LIMIT, a copy of BASE (cohort and private folder) in PLACES, and makes its cohort
+again in a child that is killed before its call LIMIT. Prints the number of calls of a child that
+may end (LIMIT 0).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MedPrepLib.identity import SiteKey
+from MedPrepLib.images import Volume
+from MedPrepLib.pipeline import order_of, run, workers
+from MedPrepLib.sample.niftifile import write_nifti
+
+KEY = SiteKey(bytes(32))
+CALLS = ("open", "fsync", "replace", "rename", "unlink", "mkdir", "rmdir")
+STUDY = """
+name = "again"
+[[sources]]
+kind = "folders"
+path = "raw"
+modality = "MR"
+[labels.organ]
+value = 1
+[privacy]
+case_names = "given"
+[split]
+test_fraction = 0
+"""
+OTHER = """
+[pack]
+codec = "gzip"
+[screen]
+min_slices = 12
+"""
+"""Other bytes of the cases that stay, and one case less."""
+
+
+def write_study(folder: Path) -> Path:
+    """Three patients with one rater; the third image is one slice shorter."""
+    from scene.case_samples import GRID
+
+    for number, slices in enumerate((12, 12, 11)):
+        here = folder / "raw" / "north" / f"p{number}" / f"c{number}"
+        (here / "masks").mkdir(parents=True)
+        grid = GRID.cropped((0, 0, 0), (26, 22, slices)) if slices < 12 else GRID
+        image = np.random.default_rng(number).integers(0, 500, grid.shape).astype(np.int16)
+        mask = np.zeros(grid.shape, np.uint8)
+        mask[2:9, 2:20, 2:24] = 1
+        write_nifti(here / "image.nii.gz", Volume(image, grid))
+        write_nifti(here / "masks" / "ana.nii.gz", Volume(mask, grid))
+    (folder / "study.toml").write_text(STUDY, encoding="utf-8")
+    return folder / "study.toml"
+
+
+def here_and_now(self: Any, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Instead of a pool's processes: whatever is called is called in this one."""
+    for task in tasks:
+        yield task, self._function(task)
+
+
+def make(study: Path, place: Path, **how: Any) -> None:
+    """The cohort of the study in ``place``, by this process alone."""
+    run(order_of(study, place / "cohort", workers=1, **how), key=KEY)
+
+
+def counted(function: Callable[..., Any], limit: int, count: list[int]) -> Callable[..., Any]:
+    """The function; the process dies before its call ``limit`` of all that share ``count``."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        count[0] += 1
+        if count[0] == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+
+    return call
+
+
+def die(study: Path, place: Path, limit: int) -> None:
+    """Make the cohort again; ends before the call ``limit``, or tells how many there were."""
+    count = [0]
+    for name in CALLS:
+        setattr(os, name, counted(getattr(os, name), limit, count))
+    make(study, place, rebuild=True)
+    print(count[0], flush=True)
+    os._exit(0)
+
+
+def main(study: Path, base: Path, places: Path, limits: Sequence[int]) -> None:
+    """One child after another, forked from here, where everything is imported already."""
+    workers.WorkerPool.run = here_and_now
+    shutil.copytree(base, places / "warm")
+    make(study, places / "warm", rebuild=True)
+    for limit in limits:
+        place = places / str(limit)
+        shutil.copytree(base, place)
+        child = os.fork()
+        if child == 0:
+            die(study, place, limit)
+        _, status = os.waitpid(child, 0)
+        ended = os.WIFSIGNALED(status) if limit else status == 0
+        if not ended:
+            raise SystemExit(f"{limit}: {status}")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]), [int(limit) for limit in sys.argv[4:]])
