@@ -15,6 +15,7 @@ from MedPrepLib.dicom.stack import SAME_POSITION_MM, Stack
 from MedPrepLib.dicom.stored import stored_bytes
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
+from MedPrepLib.hiccups import is_hiccup, patiently
 
 
 def without_duplicates(
@@ -60,11 +61,15 @@ def by_position(stack: Stack) -> list[list[SliceHeader]]:
 def content_of(header: SliceHeader) -> Hashable:
     """What copies of a slice have in common: position, scale and a hash of the stored pixels.
 
-    What cannot be read is no copy of anything.
+    What cannot be read is no copy of anything; a drive that hiccups is asked again.
     """
     try:
-        pixels = sha256(stored_bytes(header)).digest()
+        pixels = sha256(patiently(lambda: stored_bytes(header))).digest()
     except ReadError:
+        return (header.path, header.frame)
+    except OSError as error:
+        if not is_hiccup(error):
+            raise
         return (header.path, header.frame)
     scale = (header.slope, header.intercept, header.transfer_syntax, header.pixel_length)
     return (header.position, *scale, pixels)

@@ -12,6 +12,7 @@ from MedPrepLib.config import config_hash
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.overheard import Overheard, drain, silenced, total
 from MedPrepLib.pipeline.order import STUDY_COPY, Order
+from MedPrepLib.pipeline.staging import sweep
 from MedPrepLib.results import CaseResult
 from MedPrepLib.sitelog import LOG, WORKERS_LOG, SiteLog, rotate
 from MedPrepLib.trail import Head, Trail
@@ -46,6 +47,7 @@ def recorded(order: Order, key: SiteKey) -> Iterator[RunRecord]:
     except BaseException as error:
         log.write_error("run failed", error)
         trail.add("", "run failed", error=type(error).__name__)
+        sweep(order.cohort)
         raise
     record.heard += drain()
     included = sum(result.included for result in record.results)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MedPrepLib import layout
-from MedPrepLib.atomic import become, make_folder, write_bytes
+from MedPrepLib.atomic import PARTIAL_SUFFIX, become, make_folder, write_bytes
 from MedPrepLib.errors import CohortError
 from MedPrepLib.manifest import Manifest, read_manifest
 from MedPrepLib.results import ShardFile
@@ -54,6 +54,13 @@ def settle(cohort: Path) -> None:
     for name in _files(_manifest_of(place)).keys() - files.keys():
         (cohort / name).unlink(missing_ok=True)
     shutil.rmtree(place)
+
+
+def sweep(cohort: Path) -> None:
+    """Remove what workers had begun to write when they were ended; whole case files stay."""
+    for path in (cohort / layout.CASES_FOLDER).glob(f"*/*{PARTIAL_SUFFIX}"):
+        with suppress(OSError):  # the reason why the run ended is what is told
+            path.unlink()
 
 
 def _files(manifest: Manifest | None) -> dict[str, ShardFile]:

@@ -35,6 +35,7 @@ def test_the_name_appears_only_after_the_bytes_are_complete(tmp_path: Path):
     assert target.read_bytes() == b"x"
 
 
+@pytest.mark.fault("F2")
 def test_file_and_folder_are_synced_around_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -263,6 +263,7 @@ def test_an_item_is_not_changed_in_place_and_nothing_asked_changes_nothing():
         np.testing.assert_array_equal(still[name], value)
 
 
+@pytest.mark.fault("F53")
 def test_datasets_augment_by_seed_epoch_and_number(tmp_path: Path):
     build_cohort(tmp_path)
     policy = Policy(Augment(flips=ALL_FLIPS), SCHEMA)

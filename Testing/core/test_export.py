@@ -172,6 +172,7 @@ MOUNTS = r"""24 1 0:22 / / rw - ext4 /dev/sda rw
 32 30 0:32 / /data/local rw - xfs /dev/sdb rw"""
 
 
+@pytest.mark.fault("F9")
 def test_network_file_systems_are_known_by_the_longest_mount():
     kinds = {
         "/data/x": "nfs4", "/data": "nfs4", "/database": "ext4", "/data/local/x": "xfs",
@@ -183,6 +184,7 @@ def test_network_file_systems_are_known_by_the_longest_mount():
     assert not any(NETWORK.fullmatch(kind) for kind in ("ext4", "xfs", "tmpfs", "fuseblk", ""))
 
 
+@pytest.mark.fault("F9")
 def test_lmdb_is_refused_on_a_network_drive_unless_allowed(
     cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -72,6 +72,7 @@ COPIES = {
 }
 
 
+@pytest.mark.fault("F38")
 @pytest.mark.parametrize("how", COPIES)
 def test_the_fingerprint_survives(how: str, original: Volume):
     assert agreement(fingerprint(original), fingerprint(COPIES[how](original))) >= LIMIT
@@ -100,6 +101,7 @@ def test_canonical_axes_are_those_of_another_tool(original: Volume):
     assert spacing[::-1] == pytest.approx(other.header.get_zooms())
 
 
+@pytest.mark.fault("F38")
 def test_scans_of_other_people_with_the_same_anatomy_are_no_copies():
     prints = [fingerprint(scan(n, seed)) for n in (0, 2, 3, 4) for seed in (1, 2, 3)]
     pairs = [agreement(a, b) for i, a in enumerate(prints) for b in prints[:i]]
@@ -164,6 +166,7 @@ def test_whole_numbers_hash_alike_whatever_type_stores_them(original: Volume):
     assert image_hashes(original.with_array(original.array + 0.5)) != expected
 
 
+@pytest.mark.fault("F38")
 def test_a_copy_is_found_among_many_whatever_the_order():
     volumes = [scan(n, seed) for n in (0, 2) for seed in (1, 2, 3, 4)]
     volumes.append(cropped(volumes[3], (3, 3, 1), (3, 3, 1)))

@@ -186,6 +186,7 @@ def test_a_dataset_that_somebody_still_holds_changes_no_byte(
     assert len(held) > 5
 
 
+@pytest.mark.fault("F52")
 def test_the_same_case_gives_the_same_bytes_in_another_process(tmp_path: Path, codec: str):
     script = "print(write_case(folder, packed_case(), Pack(codec=sys.argv[2]), SCHEMA).sha256)"
     hashes = set()
@@ -197,6 +198,7 @@ def test_the_same_case_gives_the_same_bytes_in_another_process(tmp_path: Path, c
     assert len(hashes) == 1
 
 
+@pytest.mark.fault("F52")
 def test_no_time_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Object headers without times: the low-level information of every object says 0."""
     shard = write_case(tmp_path, packed_case(), Pack(), SCHEMA)
@@ -308,6 +310,7 @@ def test_a_case_that_nobody_annotated_says_so(tmp_path: Path):
     assert (loaded.boxes.shape, loaded.slices.shape) == ((0, 6), (0, 3))
 
 
+@pytest.mark.fault("F3")
 def test_too_little_space_is_named_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -342,6 +345,7 @@ for delay_ms in range(0, 40, 3):
 """
 
 
+@pytest.mark.fault("F3")
 def test_a_disk_that_fills_up_while_writing_leaves_no_case_behind(tmp_path: Path):
     """The limit is real (RLIMIT_FSIZE), in a child: HDF5 may crash on a full disk."""
     run = _in_child(LIMITED, tmp_path)
@@ -351,6 +355,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_no_case_behind(tmp_path: Path
     assert [p.suffix for p in tmp_path.rglob("*") if p.is_file()] == [".h5"]
 
 
+@pytest.mark.fault("F1")
 def test_kill_9_at_any_moment_leaves_a_whole_case_or_none(tmp_path: Path):
     run = _in_child(KILLED, tmp_path)
     assert run.returncode == 0, run.stderr

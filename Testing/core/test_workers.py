@@ -54,6 +54,7 @@ def test_no_tasks_need_no_worker() -> None:
     assert list(WorkerPool(double, LocalCrew(2), 60).run([])) == []
 
 
+@pytest.mark.fault("F13")
 def test_a_worker_that_dies_costs_its_own_task_only() -> None:
     answers = dict(WorkerPool(die_on_three, LocalCrew(2), 60).run(range(6)))
     lost = answers.pop(3)
@@ -62,12 +63,14 @@ def test_a_worker_that_dies_costs_its_own_task_only() -> None:
     assert answers == {n: n for n in range(6) if n != 3}
 
 
+@pytest.mark.fault("F13")
 def test_a_task_whose_worker_died_once_is_tried_again(tmp_path) -> None:
     assert dict(WorkerPool(die_once, LocalCrew(1), 60).run([str(tmp_path / "mark")])) == {
         str(tmp_path / "mark"): "done"
     }
 
 
+@pytest.mark.fault("F14")
 def test_a_hanging_task_is_stopped_and_named_and_the_others_go_on() -> None:
     started = time.monotonic()
     answers = dict(WorkerPool(hang_on_zero, LocalCrew(2), 4).run(range(4)))
@@ -83,6 +86,7 @@ def test_a_bug_stops_the_run() -> None:
         list(WorkerPool(raise_on_one, LocalCrew(1), 60).run(range(3)))
 
 
+@pytest.mark.fault("F15")
 def test_whoever_stops_listening_stops_the_workers() -> None:
     answers = WorkerPool(hang_on_zero, LocalCrew(2), 60).run([1, 0])
     assert next(answers) == (1, 1)

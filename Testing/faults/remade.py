@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.images import Volume
-from MedPrepLib.pipeline import order_of, run, workers
+from MedPrepLib.pipeline import casework, order_of, run, workers
 from MedPrepLib.sample.niftifile import write_nifti
 
 KEY = SiteKey(bytes(32))
@@ -74,6 +75,13 @@ def here_and_now(self: Any, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
 def make(study: Path, place: Path, **how: Any) -> None:
     """The cohort of the study in ``place``, by this process alone."""
     run(order_of(study, place / "cohort", workers=1, **how), key=KEY)
+
+
+def hang_on_the_first(task: Any) -> Any:
+    """What a worker does, but for the first, which never ends."""
+    if task.name == "north_p0_c0":
+        time.sleep(600)
+    return casework.work(task)
 
 
 def counted(function: Callable[..., Any], limit: int, count: list[int]) -> Callable[..., Any]:

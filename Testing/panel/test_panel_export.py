@@ -63,6 +63,7 @@ def test_what_was_approved_is_what_the_run_packs(user, study):
     assert (cohort.read(cohort.cases[0].id).mask == decided).all()
 
 
+@pytest.mark.fault("F15")
 def test_a_run_is_cancelled_within_a_second_and_can_go_on(user, sample_study, tmp_path):
     shutil.copytree(sample_study.parent, tmp_path / "sample")
     user.open(tmp_path / "sample/study.toml")
