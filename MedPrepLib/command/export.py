@@ -23,6 +23,8 @@ KINDS = ("hdf5", "lmdb", "nnunet", "monai", "nifti", "seg.nrrd")
 @click.option(
     "--accept-burned-in", is_flag=True, help="Although cases may carry text in their pixels."
 )
+@click.option("--public", is_flag=True, help="For everybody: refused where a face may be seen.")
+@click.option("--accept-face-risk", is_flag=True, help="With --public: although faces may be seen.")
 def export(
     cohort: Path,
     target: Path,
@@ -31,6 +33,8 @@ def export(
     modality: str | None,
     allow_network: bool,
     accept_burned_in: bool,
+    public: bool,
+    accept_face_risk: bool,
 ) -> None:
     """Write a COHORT to TARGET in another form.
 
@@ -48,6 +52,8 @@ def export(
         fold=fold,
         modality=modality,
         accept_burned_in=accept_burned_in,
+        public=public,
+        accept_face_risk=accept_face_risk,
     )
     click.echo(f"Written: {target}")
     for sentence in uncleaned:

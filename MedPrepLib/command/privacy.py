@@ -67,6 +67,7 @@ def _echo_check(answer: ShareCheck) -> None:
     for what, cases in (
         ("BURNED_IN_RISK: may carry text in the pixels", answer.burned_in),
         ("FACE_POSSIBLE: may show a face; nothing is defaced", answer.faces),
+        ("whose headers name no part of the body may show a face, too", answer.faces_unknown),
     ):
         if cases:
             click.echo(plain(f"{len(cases)} cases {what}: {', '.join(cases)}"))

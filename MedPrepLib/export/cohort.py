@@ -13,7 +13,7 @@ from MedPrepLib.load import open_cohort
 from MedPrepLib.load.index import CohortIndex
 from MedPrepLib.load.storage import read_manifest_bytes
 from MedPrepLib.manifest import parse_manifest
-from MedPrepLib.sharing import require_clean, uncleaned
+from MedPrepLib.sharing import Faces, require_clean, require_no_face, uncleaned
 from MedPrepLib.trail import TRAIL, Trail
 
 Kind = Literal["hdf5", "lmdb", "nnunet", "monai", "nifti", "seg.nrrd"]
@@ -30,24 +30,32 @@ def export_cohort(
     fold: int | None = None,
     modality: str | None = None,
     accept_burned_in: bool = False,
+    public: bool = False,
+    accept_face_risk: bool = False,
 ) -> tuple[str, ...]:
     """Write a cohort in another form; see the function of each kind.
 
     ``target`` appears when it is complete. A file (hdf5) is replaced, a folder must be new.
     Returns what nobody took out of the pixels, in sentences. An export stands in the audit trail
-    of the private folder beside the cohort, if that is there.
+    of the private folder beside the cohort, if that is there. ``public``: it is for everybody, so
+    that faces must not be seen in it, unless ``accept_face_risk`` says that somebody looked.
     Raises CohortError when there is no cohort or it is damaged, RunError when the target cannot
-    be made, when cases may carry text in their pixels and ``accept_burned_in`` is not given, or
-    when private files lie in the cohort; MedPrepError for options that do not fit.
+    be made, when cases may carry text in their pixels and ``accept_burned_in`` is not given, when
+    a public export may show faces, or when private files lie in the cohort; MedPrepError for
+    options that do not fit.
     """
     manifest = parse_manifest(read_manifest_bytes(cohort_dir))
     require_clean(manifest, accept_burned_in=accept_burned_in)
+    if accept_face_risk and not public:
+        raise MedPrepError("--accept-face-risk goes with --public")
+    faces = require_no_face(cohort_dir, manifest, accept=accept_face_risk) if public else Faces()
     _require_nothing_private(cohort_dir)
     _write(open_cohort(cohort_dir), kind, target, allow_network, fold, modality)
     private = cohort_dir.with_name(cohort_dir.name + "-private")
     if private.is_dir():
         details = {"kind": kind, "target": target.name, "cohort": manifest.root_hash}
-        Trail(private).add("", "exported", **details)
+        accepted = {"public": "yes", "faces_accepted": str(len(faces.told + faces.unknown))}
+        Trail(private).add("", "exported", **details, **(accepted if public else {}))
     return uncleaned(manifest)
 
 

@@ -12,15 +12,18 @@ from MedPrepLib.config import parse_study
 from MedPrepLib.errors import RunError
 from MedPrepLib.load.case import read_attributes
 from MedPrepLib.manifest import Manifest, read_manifest
+from MedPrepLib.sharing.faces import faces_in
 from MedPrepLib.sharing.groups import Groups, grouped, row_of
 
 
 class ShareCheck(msgspec.Struct, frozen=True):
-    """What was found; ``burned_in`` and ``faces`` are public names of cases."""
+    """What was found; ``burned_in``, ``faces`` and ``faces_unknown`` are public names of cases."""
 
     groups: Groups
     burned_in: tuple[str, ...]
     faces: tuple[str, ...]
+    faces_unknown: tuple[str, ...]
+    """Their headers name no part of the body."""
     given_names: bool
     """The study's own names of cases and patients are used."""
     origins_kept: bool
@@ -42,10 +45,12 @@ def share_check(cohort: Path, k: int = 0) -> ShareCheck:
     for case in manifest.cases:
         meta = json.loads(read_attributes(cohort / case.shard.name)["meta"])
         rows.append(row_of(case.id, case.center, case.patient, case.modality, meta))
+    faces = faces_in(cohort, manifest)
     return ShareCheck(
         groups=grouped(rows, k or privacy.min_group),
         burned_in=_with(manifest, catalog.BURNED_IN_RISK.code),
-        faces=_with(manifest, catalog.FACE_POSSIBLE.code),
+        faces=faces.told,
+        faces_unknown=faces.unknown,
         given_names=privacy.case_names == "given",
         origins_kept=privacy.origin == "kept",
     )

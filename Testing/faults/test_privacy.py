@@ -15,7 +15,7 @@ import h5py
 import msgspec
 import numpy as np
 import pytest
-from dicom_files import save, slice_dataset
+from faults.dicom_study import dicom_study
 from scene.case_samples import write_study
 
 from MedPrepLib import identity, overheard, sitelog
@@ -481,40 +481,10 @@ def test_heads_seen_from_outside_are_told(modality, part, words, edges, face):
     assert ("FACE_POSSIBLE" in codes) is face
 
 
-def _dicom_study(folder, **header):
-    """A CT of six slices with one rater, with these attributes."""
-    from MedPrepLib.images import Volume
-    from MedPrepLib.sample.niftifile import write_nifti
-
-    raw = folder / "raw"
-    raw.mkdir()
-    for k in range(6):
-        ds = slice_dataset(k)
-        ds.PatientName, ds.PatientID = "Mustermann^Erika", "4711081"
-        ds.PatientBirthDate, ds.StudyDate = "19310713", "20240131"
-        ds.AccessionNumber, ds.InstitutionName = "ACC77123", "St. Elsewhere"
-        for keyword, value in header.items():
-            setattr(ds, keyword, value)
-        save(ds, raw / f"IM{k}.dcm")
-    ds = slice_dataset(0)
-    turn = np.array([float(x) for x in ds.ImageOrientationPatient]).reshape(2, 3)
-    axes = np.column_stack([*turn, np.cross(*turn)])
-    first = tuple(float(x) for x in ds.ImagePositionPatient)
-    mask = np.zeros((6, 12, 16), np.uint8)
-    mask[1:4, 3:9, 4:12] = 1
-    (folder / "masks" / "1.2.3.4").mkdir(parents=True)
-    grid = Geometry((16, 12, 6), (0.7, 0.5, 2.0), first, tuple(axes.ravel()))
-    write_nifti(folder / "masks" / "1.2.3.4" / "ana.nii.gz", Volume(mask, grid))
-    text = 'name = "s"\n[[sources]]\nkind = "dicom"\npath = "raw"\nmasks = "masks"\n'
-    text += 'center = "C1"\n[labels.organ]\nvalue = 1\n[split]\ntest_fraction = 0\n'
-    (folder / "study.toml").write_text(text + '[screen.severity]\nBURNED_IN_RISK = "note"\n')
-    return folder / "study.toml"
-
-
 @pytest.mark.fault("F45")
 @pytest.mark.fault("F46")
 def test_text_in_pixels_that_was_accepted_has_to_be_accepted_for_an_export_again(tmp_path):
-    study = _dicom_study(tmp_path, BurnedInAnnotation="YES")
+    study = dicom_study(tmp_path, BurnedInAnnotation="YES")
     summary = run(order_of(study, workers=1), key=KEY)
     (case,) = summary.included
     manifest = read_manifest(summary.cohort)
@@ -539,7 +509,7 @@ def test_text_in_pixels_that_was_accepted_has_to_be_accepted_for_an_export_again
 # --- looking for identities -------------------------------------------------------------------
 @pytest.mark.fault("F43")
 def test_identities_are_found_wherever_and_however_they_were_written(tmp_path):
-    study = _dicom_study(tmp_path)
+    study = dicom_study(tmp_path)
     summary = run(order_of(study, workers=1), key=KEY)
     clean = scan_phi(order_of(study))
     assert clean.leaks == ()
