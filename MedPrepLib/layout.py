@@ -41,7 +41,7 @@ META_KEYS = frozenset({
     "modality", "center", "patient", "sex", "age_years", "age_capped", "body_part",
     "manufacturer", "model", "device", "kvp", "slice_thickness_mm", "repetition_time_ms",
     "echo_time_ms", "field_strength_t", "kernel", "contrast_agent", "image_type", "bits_stored",
-    "study_description_present", "lossy",
+    "study_description_present", "lossy", "days_since_first_study",
 })  # fmt: skip
 """Everything that a case file may say about its case; nothing else is kept."""
 

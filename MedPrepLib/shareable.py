@@ -7,7 +7,8 @@ free text of a header, of whatever attribute, may say anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 
 from MedPrepLib.cohort import Case, Scan
 from MedPrepLib.config.settings import Privacy
@@ -44,12 +45,16 @@ _NO_AGENT = frozenset(_NO_WORDS.split(","))
 
 
 def shareable_facts(
-    case: Case, patient: str, privacy: Privacy | None = None, model: str = ""
+    case: Case,
+    patient: str,
+    privacy: Privacy | None = None,
+    model: str = "",
+    days: int | None = None,
 ) -> dict[str, Fact]:
     """What may be kept of a header: an allow-list; no dates, no UIDs, no free texts.
 
     ``patient`` is the public name of the person, ``model`` the device's if enough patients share
-    it (:func:`shared_models`).
+    it (:func:`shared_models`), ``days`` those since the patient's first study.
     """
     privacy = privacy or Privacy()
     scan = case.scan
@@ -67,6 +72,7 @@ def shareable_facts(
         "repetition_time_ms": scan.repetition_time_ms,
         "echo_time_ms": scan.echo_time_ms,
         "field_strength_t": field_strength(scan.field_strength_t),
+        "days_since_first_study": days if privacy.study_days else None,
         **(_dicom_facts(scan) if case.image.kind == "dicom" else {}),
     }
     return {
@@ -138,6 +144,34 @@ def shared_models(
         for model, who in people.items()
         if model and len(who) >= fewest and not may_identify(model)
     )
+
+
+def days_since_first(dates: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+    """Days since the first study of a case's patient, by case.
+
+    ``dates``: (public name of the patient, StudyDate (0008,0020)) by case. Without a whole date
+    nothing is known of a case, and it is nobody's first.
+    """
+    known = {
+        case: (patient, day)
+        for case, (patient, text) in dates.items()
+        if (day := _day(text)) is not None
+    }
+    first: dict[str, date] = {}
+    for patient, day in known.values():
+        first[patient] = min(day, first.get(patient, day))
+    return {case: (day - first[patient]).days for case, (patient, day) in known.items()}
+
+
+def _day(text: str) -> date | None:
+    """A date as DICOM writes it (VR DA: YYYYMMDD, once YYYY.MM.DD); None for anything else."""
+    digits = text.strip().replace(".", "")
+    try:
+        return (
+            date(int(digits[:4]), int(digits[4:6]), int(digits[6:])) if len(digits) == 8 else None
+        )
+    except ValueError:
+        return None
 
 
 def model_name(model: str) -> str:

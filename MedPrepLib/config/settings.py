@@ -498,6 +498,13 @@ class Privacy(Section, frozen=True):
         ],
         Meta(description="facts of headers that the cohort does without"),
     ] = ()
+    study_days: Annotated[
+        bool,
+        Meta(
+            description="cases tell how many days after the patient's first study among the "
+            "sources they were made (never a date)"
+        ),
+    ] = False
     origin: Annotated[
         Literal["kept", "zero"],
         Meta(description="zero: packed grids begin at 0, 0, 0 mm, wherever the patient lay"),

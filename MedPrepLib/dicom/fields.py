@@ -146,6 +146,7 @@ FIELDS: tuple[Field, ...] = (
     Field("image_type", "ImageType", 0x00080008, codes),
     Field("sop_class_uid", "SOPClassUID", 0x00080016, code),
     Field("sop_uid", "SOPInstanceUID", 0x00080018, code),
+    Field("study_date", "StudyDate", 0x00080020, code),
     Field("modality", "Modality", 0x00080060, code),
     Field("manufacturer", "Manufacturer", MANUFACTURER, text),
     Field("institution", "InstitutionName", 0x00080080, text),

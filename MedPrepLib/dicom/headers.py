@@ -90,6 +90,7 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     issuer: str = ""
     sex: str = ""
     age: str = ""
+    study_date: str = ""
     modality: str = ""
     manufacturer: str = ""
     model: str = ""

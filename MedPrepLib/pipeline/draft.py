@@ -58,6 +58,8 @@ class CaseTask:
     """Findings of this case that people accepted, as the study's file has them."""
     model: str = ""
     """Of the device, where enough patients share it to be kept."""
+    days: int | None = None
+    """Since the patient's first study, where the study file wants them told and they are known."""
     accepted: tuple[Readmission, ...] = ()
     """Those among them that count; set by the worker, who looks at the data."""
 

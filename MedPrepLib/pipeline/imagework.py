@@ -156,7 +156,7 @@ def pack(task: CaseTask, draft: Draft) -> Draft:
         statistics=known(draft.statistics),
         targets=draft.targets,
         consensus=draft.consensus,
-        meta=shareable_facts(case, task.patient, task.study.privacy, task.model),
+        meta=shareable_facts(case, task.patient, task.study.privacy, task.model, task.days),
         recipe_hash=task.recipe,
         unit=draft.unit,
     )

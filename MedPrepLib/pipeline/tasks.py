@@ -20,7 +20,7 @@ from MedPrepLib.review import ReviewStore
 from MedPrepLib.review.readmissions import Entry, in_force, read_readmissions
 from MedPrepLib.scan import Candidate, Scanned, scan
 from MedPrepLib.screen import screen_people
-from MedPrepLib.shareable import model_name, shared_models
+from MedPrepLib.shareable import days_since_first, model_name, shared_models
 
 
 def scan_cases(order: Order, ledger: Ledger | None, listen: Listener) -> Scanned:
@@ -67,12 +67,24 @@ def case_tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
         _task(order, candidate, names, store, recipe, last, readmitted)
         for candidate in scanned.candidates
     ]
-    return [_with_model(task, models) for task in tasks]
+    tasks = [_with_model(task, models) for task in tasks]
+    return _with_days(tasks) if order.study.privacy.study_days else tasks
 
 
 def _with_model(task: CaseTask, shared: frozenset[str]) -> CaseTask:
     model = model_name(task.candidate.case.scan.model)
     return replace(task, model=model) if model in shared else task
+
+
+def _with_days(tasks: list[CaseTask]) -> list[CaseTask]:
+    """The tasks with what only shows when all of a patient's studies are seen."""
+    dates = {task.name: (task.patient, _study_date(task)) for task in tasks}
+    days = days_since_first(dates)
+    return [replace(task, days=days.get(task.name)) for task in tasks]
+
+
+def _study_date(task: CaseTask) -> str:
+    return next((h.study_date for h in task.candidate.slices if h.study_date), "")
 
 
 def _task(
@@ -124,7 +136,8 @@ def inputs_of(task: CaseTask) -> str:
     """A fingerprint of everything that went into a watched case: what is known of it, its files."""
     people = (task.reviews, task.readmissions)
     made = (__version__, layout.FORMAT_VERSION)
-    facts = msgspec.json.encode((*made, task.patient, task.model, task.candidate, *people))
+    known = (task.patient, task.model, task.days)
+    facts = msgspec.json.encode((*made, *known, task.candidate, *people))
     digest = hashlib.sha256(facts)
     digest.update(task.seen.encode())
     return digest.hexdigest()
