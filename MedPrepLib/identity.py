@@ -23,6 +23,7 @@ from typing import Literal, TypeVar
 
 from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.errors import MedPrepError, RunError
+from MedPrepLib.trail import Trail
 
 KEY_BYTES = 32
 NAME_LENGTH = 12
@@ -90,13 +91,20 @@ def load_site_key(path: Path | None = None) -> SiteKey:
     return SiteKey(secret)
 
 
+def key_trail(path: Path) -> Trail:
+    """Who made, backed up or restored the key at ``path``, when; its id, never the key itself."""
+    return Trail(path.with_name(f"{path.name}.trail"))
+
+
 def _create_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    secret = secrets.token_bytes(KEY_BYTES)
     with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
+        file.write(secret)
         file.flush()
         os.fsync(file.fileno())
+    key_trail(path).add("", "key created", key=SiteKey(secret).key_id)
 
 
 def normalized_id(patient_id: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from MedPrepLib.atomic import FILE_MODE, make_folder
 from MedPrepLib.errors import CohortError, RunError
-from MedPrepLib.identity import KEY_BYTES, SiteKey, load_site_key, site_key_path
+from MedPrepLib.identity import KEY_BYTES, SiteKey, key_trail, load_site_key, site_key_path
 from MedPrepLib.layout import MANIFEST_NAME
 from MedPrepLib.manifest import read_manifest
 
@@ -33,12 +33,14 @@ def existing_key(path: Path | None = None) -> SiteKey:
 
 def back_up_key(target: Path, path: Path | None = None) -> SiteKey:
     """Write the key into a new file that only its owner may read; RunError when it exists."""
-    key = existing_key(path)
+    place = path or site_key_path()
+    key = existing_key(place)
     text = (
         f"{HEAD}\n# Keep this where patients' names may be kept, and never beside a cohort.\n"
         f"id {key.key_id}\nkey {key.secret.hex()}\n"
     )
     _write_new(target, text.encode())
+    key_trail(place).add("", "key backed up", key=key.key_id)
     return key
 
 
@@ -60,6 +62,7 @@ def restore_key(source: Path, path: Path | None = None) -> SiteKey:
         return key
     make_folder(place.parent)
     _write_new(place, key.secret)
+    key_trail(place).add("", "key restored", key=key.key_id)
     return key
 
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import click
 
+from MedPrepLib.command.output import plain
+
+FOUND = 1
+
 
 @click.group()
 def key() -> None:
@@ -41,3 +45,20 @@ def restore(file: Path) -> None:
     from MedPrepLib.sitekey import restore_key
 
     click.echo(f"Key {restore_key(file).key_id} is in place.")
+
+
+@key.command()
+def history() -> int:
+    """Tell who made, backed up or restored the key, when; exits with 1 if that was changed.
+
+    A key that takes the place of another one has another id.
+    """
+    from MedPrepLib.identity import key_trail, site_key_path
+
+    trail = key_trail(site_key_path())
+    for act in trail.acts():
+        click.echo(plain(f"{act.at}  {act.who}  {act.what}  {act.details.get('key', '')}"))
+    faults = trail.faults()
+    for fault in faults:
+        click.echo(plain(f"line {fault.line}: {fault.message}"))
+    return FOUND if faults else 0

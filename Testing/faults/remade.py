@@ -84,6 +84,36 @@ def hang_on_the_first(task: Any) -> Any:
     return casework.work(task)
 
 
+def note_who_reads(task: Any) -> Any:
+    """What a worker does; who reads a drawing, and how much memory that one may take, is noted."""
+    import resource
+
+    from MedPrepLib.masks import reading
+
+    notes = task.private / "noted.txt"
+
+    def noting(name: str) -> Callable[..., Any]:
+        function = getattr(reading, name)
+
+        def call(*arguments: Any) -> Any:
+            limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+            with notes.open("a") as file:
+                file.write(f"{name} {os.getpid()} {limit}\n")
+            return function(*arguments)
+
+        return call
+
+    names = ("read_dicom_seg", "read_rtstruct_with_findings", "read_mask")
+    before = {name: getattr(reading, name) for name in names}
+    for name in names:
+        setattr(reading, name, noting(name))
+    try:
+        return casework.work(task)
+    finally:
+        for name, function in before.items():
+            setattr(reading, name, function)
+
+
 def counted(function: Callable[..., Any], limit: int, count: list[int]) -> Callable[..., Any]:
     """The function; the process dies before its call ``limit`` of all that share ``count``."""
 

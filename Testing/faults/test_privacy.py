@@ -15,11 +15,13 @@ import h5py
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from faults.dicom_study import dicom_study
 from scene.case_samples import write_study
 
 from MedPrepLib import identity, overheard, sitelog
 from MedPrepLib.cohort import Case, ImageSource, Patient, Scan
+from MedPrepLib.command import medprep
 from MedPrepLib.config import config_hash, parse_study, public_text
 from MedPrepLib.config.settings import Privacy, Screen
 from MedPrepLib.errors import RunError
@@ -177,6 +179,36 @@ def test_the_command_shows_the_id_of_the_key_only(tmp_path):
     )
     assert shown.count(key.key_id) == 3
     assert key.secret.hex() not in shown
+
+
+@pytest.mark.fault("F49")
+def test_it_is_on_record_who_made_backed_up_and_restored_a_key(tmp_path, monkeypatch):
+    place, backup = tmp_path / "keys" / "site.key", tmp_path / "backup.txt"
+    monkeypatch.setenv("MEDPREP_KEY_FILE", str(place))
+    first = load_site_key()
+    back_up_key(backup)
+    place.rename(tmp_path / "old.key")
+    second = load_site_key()
+    place.unlink()
+    restore_key(backup)
+    load_site_key()
+    acts = identity.key_trail(place).acts()
+    assert [(act.what, act.details["key"]) for act in acts] == [
+        ("key created", first.key_id),
+        ("key backed up", first.key_id),
+        ("key created", second.key_id),
+        ("key restored", first.key_id),
+    ]
+    assert all(act.who and act.at for act in acts)
+    path = identity.key_trail(place).path
+    data = path.read_bytes()
+    assert not any(key.secret.hex().encode() in data for key in (first, second))
+    shown = CliRunner().invoke(medprep, ["key", "history"], standalone_mode=False)
+    assert (shown.return_value, shown.output.count(first.key_id)) == (0, 3)
+    path.write_bytes(data.replace(b"backed up", b"looked at"))
+    shown = CliRunner().invoke(medprep, ["key", "history"], standalone_mode=False)
+    assert shown.return_value == 1
+    assert "does not follow from the line before" in shown.output
 
 
 # --- pseudonyms -----------------------------------------------------------------------------
