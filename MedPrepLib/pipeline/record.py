@@ -47,7 +47,8 @@ def recorded(order: Order, key: SiteKey) -> Iterator[RunRecord]:
     except BaseException as error:
         log.write_error("run failed", error)
         trail.add("", "run failed", error=type(error).__name__)
-        sweep(order.cohort)
+        if order.shard is None:  # else others may be writing
+            sweep(order.cohort)
         raise
     record.heard += drain()
     included = sum(result.included for result in record.results)
