@@ -42,7 +42,7 @@ slicer-tests: environment
 	$(BIN)/python -m pytest -n $(JOBS) $(SLICER_TESTS)
 
 faults: environment
-	$(BIN)/python -m pytest -n $(JOBS) --faults -m "fault and not heavy"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --faults -m "fault and not heavy"
 
 check: environment
 	$(BIN)/ruff check .

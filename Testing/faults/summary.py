@@ -33,7 +33,7 @@ def print_table(reporter: pytest.TerminalReporter) -> None:
             for row in rows_of(report):
                 if outcome == "skipped":
                     skipped[row] += 1
-                elif outcome == "failed" or report.when == "call":
+                elif outcome in {"failed", "error"} or report.when == "call":
                     tried[row] += 1
                     survived[row] += outcome == "passed"
     reporter.section("faults")

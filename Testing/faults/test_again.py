@@ -104,12 +104,12 @@ def test_killed_at_some_calls_a_remaking_leaves_the_old_cohort_or_the_new_one(
 ):
     draw = random.Random(0)
     # The last calls are those around the manifest and after it.
-    limits = sorted({*draw.sample(range(1, calls), 4), *range(calls - 45, calls, 6)})
+    limits = sorted({*draw.sample(range(1, calls), 3), *range(calls - 60, calls, 12)})
     killed(made, tmp_path, limits)
     seen = [require_whole(made, tmp_path / str(limit)) for limit in limits]
     assert seen == sorted(seen, reverse=True), "old first, and from some call on new"
     assert set(seen) == {"old", "new"}
-    for limit in limits[::3]:
+    for limit in limits[::4]:
         resumed(made, tmp_path / str(limit))
 
 

@@ -41,7 +41,10 @@ def test_every_drawing_is_read_by_a_worker_under_the_limit(tmp_path, monkeypatch
 
 
 @pytest.mark.fault("F13", "F17", "F20")
-@pytest.mark.parametrize("hostile", [ten_million_points, far_points, far_frames])
+@pytest.mark.parametrize(
+    "hostile",
+    [pytest.param(ten_million_points, marks=pytest.mark.heavy), far_points, far_frames],
+)
 def test_a_hostile_drawing_costs_its_own_reading_and_nothing_else(tmp_path, hostile):
     study = drawn(tmp_path, ben=hostile)
     done = run(order_of(study, workers=1), key=remade.KEY)

@@ -48,7 +48,6 @@ def _headed(folder, image, *, severity="", **header):
     [
         ("dicom", "HEAD", "", "1 cases may show a face"),
         ("dicom", "HEAD", "FACE_POSSIBLE = 'off'\n", "of 1 cases nobody knows"),
-        ("dicom", "", "", "of 1 cases nobody knows"),
         ("dicom", "MUSTERMANN", "", "of 1 cases nobody knows"),
         ("nifti", "", "", "of 1 cases nobody knows"),
     ],

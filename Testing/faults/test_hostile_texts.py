@@ -19,6 +19,7 @@ from faults.hostile_files import rtstruct
 from scene.case_samples import write_study
 
 from MedPrepLib.dicom.headers import read_header
+from MedPrepLib.manifest import read_manifest
 from MedPrepLib.review import Review, ReviewStore
 from MedPrepLib.review.readmissions import Entry, append_entry
 
@@ -79,7 +80,8 @@ def ran(tmp_path_factory):
     text += '[privacy]\ncase_names = "given"\n[screen]\nmin_slices = 2\n'
     text += '[screen.severity]\nNO_READING = "note"\n'
     (base / "study.toml").write_text(text, encoding="utf-8")
-    (case,) = {p.stem for p in _run(base)[1].rglob("*.h5") if p.stem.startswith("x")} or {"c1"}
+    manifest = read_manifest(_run(base)[1])
+    (case,) = {case.id for case in manifest.cases if case.id.startswith("x")} or {"c1"}
     ReviewStore(base / "reviews").save(
         Review(case, f"={TAG}", comment=ATTACK.replace("\x9b", ""), verdict="flagged")
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from faults.rows import LIMITS, ROWS
+from faults.summary import PROPERTY, print_table
 
 TESTING = Path(__file__).resolve().parents[1]
 DOCS = TESTING.parent / "Docs" / "limits.md"
@@ -42,6 +44,26 @@ def test_every_fault_is_shown_by_a_test_or_is_a_limit_with_its_reason():
     assert [line for line in missing if line.partition(":")[0] not in LIMITS] == []
     assert LIMITS.keys() <= ROWS.keys()
     assert list(ROWS) == [f"F{n}" for n in range(1, len(ROWS) + 1)]
+
+
+def test_a_test_that_could_not_begin_is_none_that_was_survived():
+    lines = []
+
+    class Reporter:
+        def getreports(self, outcome):
+            when = {"passed": "call", "error": "setup"}.get(outcome)
+            report = SimpleNamespace(when=when, user_properties=[(PROPERTY, "F30")])
+            return [report] if when else []
+
+        def section(self, _title):
+            pass
+
+        def line(self, text):
+            lines.append(text)
+
+    print_table(Reporter())
+    assert lines[0].endswith("1 of   2")
+    assert lines[-1] == "rows tried: 1, survived: 0"
 
 
 @pytest.mark.parametrize("row", LIMITS)
