@@ -9,7 +9,6 @@ by their owner only unless the caller says otherwise; the process's umask may na
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,13 +41,9 @@ def unnamed(path: Path | str, *, mode: int = FILE_MODE) -> Iterator[Path]:
 
     The block ends with :func:`become`. As :func:`replacing`, but that the temporary name is nobody
     else's: a process whose parent was killed may go on for a while beside the one that does its
-    work again, and finds its own file gone.
+    work again. What a killed process leaves is not replaced.
     """
     target = Path(path)
-    own = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}" + re.escape(PARTIAL_SUFFIX))
-    for left in target.parent.iterdir():
-        if own.fullmatch(left.name):
-            left.unlink(missing_ok=True)
     partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     with _made(partial, mode):
         yield partial

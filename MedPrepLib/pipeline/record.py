@@ -41,13 +41,15 @@ def recorded(order: Order, key: SiteKey) -> Iterator[RunRecord]:
     trail.add("", "run started", **_start(order, key))
     drain()
     record = RunRecord()
+    if order.shard is None:  # else others may be writing
+        sweep(order.cohort)
     try:
         with silenced():
             yield record
     except BaseException as error:
         log.write_error("run failed", error)
         trail.add("", "run failed", error=type(error).__name__)
-        if order.shard is None:  # else others may be writing
+        if order.shard is None:
             sweep(order.cohort)
         raise
     record.heard += drain()
