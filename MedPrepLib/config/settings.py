@@ -514,8 +514,17 @@ class Privacy(Section, frozen=True):
 class Report(Section, frozen=True):
     """The report."""
 
-    pictures: Annotated[bool, Meta(description="embed an overlay picture per case")] = True
+    pictures: Annotated[bool, Meta(description="draw an overlay picture of every case")] = True
     window: Annotated[str, Meta(description="named window for CT pictures; empty: by content")] = ""
+    outlier_score: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=100,
+            description="a case whose intensity percentiles or spacing lie farther from the median "
+            "of its modality is marked, in robust standard deviations (Iglewicz and Hoaglin 1993)",
+        ),
+    ] = 3.5
 
 
 class Card(Section, frozen=True):

@@ -1,6 +1,7 @@
-"""The report of a cohort: one HTML file that can be read, printed and forwarded."""
+"""The report of a cohort: a folder with an overview, a page per case and contact sheets."""
 
 from MedPrepLib.report.model import ReportInput
-from MedPrepLib.report.page import render, write_report
+from MedPrepLib.report.page import documents, write_report
+from MedPrepLib.report.places import left_over
 
-__all__ = ["ReportInput", "render", "write_report"]
+__all__ = ["ReportInput", "documents", "left_over", "write_report"]

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.report.model import ReportInput, lowest_dice, needs_look
+from MedPrepLib.report.places import page_names
 from MedPrepLib.report.sets import set_name
+from MedPrepLib.report.strips import Apart, unit_of
 from MedPrepLib.report.styles import RaterStyle, rater_styles
 from MedPrepLib.report.text import NOTHING, dice, number, times
-from MedPrepLib.results import CaseResult, ConsensusRecord, PairAgreement, Statistics
+from MedPrepLib.results import (
+    CaseResult,
+    ConsensusRecord,
+    PairAgreement,
+    ReadingResult,
+    Statistics,
+)
 from MedPrepLib.tables import likely_cause
 
 MAX_PAIRS = 40
@@ -18,6 +27,9 @@ MAX_PAIRS = 40
 
 MAX_PLACES = 8
 """Places where raters differ; the largest first."""
+
+MAX_ALIKE = 20
+"""Links to other cases of a patient."""
 
 OUTCOMES = {
     "measured": "",
@@ -51,10 +63,10 @@ class LabelVolume:
 
 @dataclass(frozen=True, slots=True)
 class CasePage:
-    """One case, ready for the page. ``anchor`` is a number; ids from data are never anchors."""
+    """One case, ready for its page. ``name``: its file without ending (places.page_names)."""
 
     case: CaseResult
-    anchor: int
+    name: str
     place: str
     grid: str
     lowest: float | None
@@ -73,21 +85,44 @@ class CasePage:
     consensus: tuple[tuple[str, str], ...]
     chance: tuple[tuple[str, str], ...]
     places: tuple[str, ...]
+    apart: tuple[Apart, ...]
+    provenance: tuple[tuple[str, str], ...]
+    alike: tuple[str, ...]
+    """The other cases of this patient."""
 
 
-def case_pages(report: ReportInput) -> tuple[CasePage, ...]:
-    """All cases in order of id."""
-    return tuple(_page(report, case, n) for n, case in enumerate(report.ordered, start=1))
+def case_pages(report: ReportInput, apart: Mapping[str, tuple[Apart, ...]]) -> tuple[CasePage, ...]:
+    """All cases in order of id; ``apart``: what is unusual about each (strips.StripsView.of)."""
+    names = page_names([case.id for case in report.ordered])
+    patients: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for case in report.ordered:
+        patients[case.center, case.patient].append(case.id)
+    return tuple(
+        _page(
+            report,
+            case,
+            names[case.id],
+            apart.get(case.id, ()),
+            [other for other in patients[case.center, case.patient] if other != case.id],
+        )
+        for case in report.ordered
+    )
 
 
-def _page(report: ReportInput, case: CaseResult, anchor: int) -> CasePage:
+def _page(
+    report: ReportInput,
+    case: CaseResult,
+    name: str,
+    apart: tuple[Apart, ...],
+    alike: Sequence[str],
+) -> CasePage:
     threshold = report.settings.agree.threshold
     lowest = lowest_dice(case)
     findings = tuple(sorted(case.findings, key=lambda f: (-f.severity, f.item != case.id)))
     pairs = _ranked(case)
     return CasePage(
         case=case,
-        anchor=anchor,
+        name=name,
         place=set_name(report, case.id) if case.included else "",
         grid=_grid(case),
         lowest=lowest,
@@ -101,10 +136,13 @@ def _page(report: ReportInput, case: CaseResult, anchor: int) -> CasePage:
         pairs_left_out=max(0, len(pairs) - MAX_PAIRS),
         volumes=_volumes(report, case),
         geometry=_geometry(case),
-        statistics=_statistics(case),
+        statistics=_statistics(report, case),
         consensus=_lineage(case.consensus),
         chance=_chance(case),
         places=_places(case),
+        apart=apart,
+        provenance=_provenance(report, case),
+        alike=tuple(alike[:MAX_ALIKE]),
     )
 
 
@@ -171,9 +209,10 @@ def severe(page: CasePage) -> tuple[Finding, ...]:
 
 
 def _grid(case: CaseResult) -> str:
+    """The number of slices, and the spacing."""
     if case.geometry is None:
         return NOTHING
-    return f"{times(case.geometry.size)} · {times(case.geometry.spacing, 2)} mm"
+    return f"{case.geometry.size[2]} · {times(case.geometry.spacing, 2)} mm"
 
 
 def _ranked(case: CaseResult) -> list[PairAgreement]:
@@ -196,7 +235,7 @@ def _volumes(report: ReportInput, case: CaseResult) -> tuple[LabelVolume, ...]:
     if case.geometry is None:
         return ()
     milliliters = case.geometry.voxel_volume_mm3 / 1000
-    readings = sorted(case.readings, key=lambda reading: reading.rater)
+    readings = _by_rater(case)
     target = case.targets.voxels if case.targets is not None else {}
     rows = []
     for label in report.settings.schema():
@@ -236,11 +275,11 @@ def _geometry(case: CaseResult) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _statistics(case: CaseResult) -> tuple[tuple[str, str], ...]:
+def _statistics(report: ReportInput, case: CaseResult) -> tuple[tuple[str, str], ...]:
     found: Statistics | None = case.statistics
     if found is None:
         return ()
-    unit = " HU" if case.modality == "CT" else ""
+    unit = f" {unit_of(report, case)}".rstrip()
     rows = [
         ("Mean ± SD", f"{number(found.mean)} ± {number(found.std)}{unit}"),
         ("Range", f"{number(found.minimum)} … {number(found.maximum)}{unit}"),
@@ -267,6 +306,26 @@ def _lineage(record: ConsensusRecord | None) -> tuple[tuple[str, str], ...]:
         ("Made from", ", ".join(hashes)),
         *_performance(record),
     )
+
+
+def _provenance(report: ReportInput, case: CaseResult) -> tuple[tuple[str, str], ...]:
+    """What the case was made of and by, so that it can be found again bit by bit."""
+    shard = case.shard
+    rows = [
+        ("Case file", "" if shard is None else shard.name),
+        ("Bytes", "" if shard is None else f"{shard.size:,}"),
+        ("SHA-256 of the file", "" if shard is None else shard.sha256),
+        ("SHA-256 of the voxels", case.pixel_hash),
+        *((f"Reading of {r.rater}", r.content_hash) for r in _by_rater(case)),
+        ("Scanner", case.device),
+        ("MedPrep", report.version),
+        ("Configuration", report.config_hash),
+    ]
+    return tuple((what, told) for what, told in rows if told)
+
+
+def _by_rater(case: CaseResult) -> list[ReadingResult]:
+    return sorted(case.readings, key=lambda reading: reading.rater)
 
 
 def _performance(record: ConsensusRecord) -> list[tuple[str, str]]:

@@ -1,175 +1,199 @@
-"""Writing the report: values in, one self-contained HTML file out."""
+"""Writing the report: values in; an overview, a page per case and contact sheets out."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from MedPrepLib.atomic import make_folder, write_bytes
 from MedPrepLib.config.public import shown_tree
 from MedPrepLib.report import casepages, quarantine, summary, text
 from MedPrepLib.report.agreement import agreement_view
 from MedPrepLib.report.casepages import CasePage, case_pages
+from MedPrepLib.report.contact import Sheet, contact_sheets
+from MedPrepLib.report.images import Picture, picture, picture_bytes
 from MedPrepLib.report.methods import methods
 from MedPrepLib.report.model import ReportInput
+from MedPrepLib.report.places import CASES, INDEX
 from MedPrepLib.report.sets import sets_view
+from MedPrepLib.report.strata import strata
+from MedPrepLib.report.strips import StripsView, strips_view
+from MedPrepLib.report.templates import fill
 
-if TYPE_CHECKING:
-    import jinja2
-
-HERE = Path(__file__).parent
-FILE_NAME = "index.html"
 MAX_FIRST = 10
-MAX_DETAILS = 2000
-MAX_PICTURES_BYTES = 16 << 20
-"""Pictures of the most urgent cases are embedded up to here: a report must fit into a mail."""
-MAX_PICTURE_BYTES = 1 << 20
-PNG_START = b"\x89PNG\r\n\x1a\n"
+MAX_EMBEDDED_BYTES = 4 << 20
+"""Pictures within the overview: it says what to look at first even where it is sent alone."""
 
-
-class Picture(NamedTuple):
-    """An embedded picture: a data URI and its size in pixels."""
-
-    uri: str
-    width: int
-    height: int
+BESIDE = "'self' file:"
+"""Pictures of this report. Browsers differ on whether a local file is "self"."""
+EMBEDDED = f"{BESIDE} data:"
 
 
 def write_report(folder: Path, report: ReportInput) -> tuple[Path, ...]:
-    """Write ``folder/index.html``, whole or not at all; the paths of what was written.
+    """Write ``folder/index.html`` and what it links to; the paths of all of it.
 
-    Equal input gives equal bytes. Raises OSError when the disk refuses.
+    Each file is written whole or not at all, the overview last; of a case only what is not there
+    already, byte by byte. Equal input gives equal bytes. Raises OSError when the disk refuses.
     """
-    path = make_folder(folder) / FILE_NAME
-    write_bytes(path, render(report).encode("utf-8"))
-    return (path,)
+    make_folder(folder / CASES)
+    written = []
+    for name, data in documents(report):
+        path = folder / name
+        if name == INDEX or not _holds(path, data):
+            write_bytes(path, data)
+        written.append(path)
+    return tuple(written)
 
 
-def render(report: ReportInput) -> str:
-    """The whole page. Every text from data is cleaned of control characters and escaped."""
-    style, script = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
-    )
-    pages = case_pages(report)
-    agreement = agreement_view(report)
-    sets = sets_view(report)
-    return _environment().get_template("index.html.jinja").render(
-        report=report,
-        csp=_policy(style, script),
-        style=style,
-        script=script,
-        verdict=summary.verdict(report),
-        shares=summary.shares(report),
-        key_numbers=summary.key_numbers(report),
-        flow=summary.flow(report),
-        cohort=summary.cohort_table(report),
-        agreement=agreement,
-        rules=text.RULES,
-        sets=sets,
-        pages=pages,
-        first=_first(report, pages),
-        excluded=casepages.excluded_pages(pages),
-        reasons=quarantine.reasons(report),
-        readmitted=tuple(page for page in pages if page.case.readmitted),
-        detailed=_detailed(report, pages),
-        pictures=_pictures(report),
-        methods=methods(report, agreement, sets),
-        settings=tuple(_flat(shown_tree(report.settings))),
-    )  # fmt: skip
+def documents(report: ReportInput) -> Iterator[tuple[str, bytes]]:
+    """Every file of the report: its name with slashes, and its bytes. The overview comes last."""
+    book = _Book(report)
+    pictures: dict[str, Picture] = {}
+    first = {page.case.id for page in book.first}
+    embedded: dict[str, Picture] = {}
+    room = MAX_EMBEDDED_BYTES
+    for page in book.pages:
+        data = picture_bytes(report, page.case)
+        if data:
+            pictures[page.case.id] = picture(data, f"{page.name}.png")
+            yield f"{CASES}/{page.name}.png", data
+        if data and page.case.id in first and len(data) <= room:
+            room -= len(data)
+            embedded[page.case.id] = picture(data)
+        yield f"{CASES}/{page.name}.html", book.case(page, pictures)
+    for sheet in book.sheets:
+        yield sheet.name, book.sheet(sheet, pictures)
+    yield INDEX, book.overview(pictures, embedded)
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    environment.filters.update(
-        dice=text.dice, name=text.name, plural=text.plural, percent=text.percent
-    )
-    environment.globals.update(severe=casepages.severe, dice_words=casepages.dice_words)
-    return environment
+def _holds(path: Path, data: bytes) -> bool:
+    return not path.is_symlink() and path.is_file() and path.read_bytes() == data
 
 
-def _finalize(value: object) -> object:
-    """Clean whatever the template prints; only what it declares safe passes as it is.
+@dataclass(frozen=True)
+class _Book:
+    """What several pages need, worked out once."""
 
-    That is the style and the script of this folder, and pictures in base64, which has no
-    character that means anything in HTML.
-    """
-    return value if hasattr(value, "__html__") else text.clean(str(value))
+    report: ReportInput
 
+    @cached_property
+    def strips(self) -> StripsView:
+        return strips_view(self.report)
 
-def _policy(style: str, script: str) -> str:
-    """Nothing may be loaded, and only exactly this style and script may run (CSP level 2)."""
-    return (
-        "default-src 'none'; img-src data:; "
-        f"style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    @cached_property
+    def pages(self) -> tuple[CasePage, ...]:
+        return case_pages(self.report, self.strips.of)
 
+    @cached_property
+    def by_id(self) -> dict[str, CasePage]:
+        return {page.case.id: page for page in self.pages}
 
-def _digest(content: str) -> str:
-    return base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of every case in the order of ids."""
+        return {page.case.id: n for n, page in enumerate(self.pages)}
 
+    @cached_property
+    def queue(self) -> tuple[CasePage, ...]:
+        """The cases to look at, the most urgent first."""
+        return tuple(self.by_id[case.id] for case in self.report.to_review)
 
-def _first(report: ReportInput, pages: tuple[CasePage, ...]) -> tuple[CasePage, ...]:
-    by_id = {page.case.id: page for page in pages}
-    return tuple(by_id[case.id] for case in report.to_review[:MAX_FIRST])
+    @cached_property
+    def turns(self) -> dict[str, int]:
+        """The place of a case in the queue."""
+        return {page.case.id: n for n, page in enumerate(self.queue)}
 
+    @property
+    def first(self) -> tuple[CasePage, ...]:
+        return self.queue[:MAX_FIRST]
 
-def _urgent(report: ReportInput) -> list[str]:
-    """All case ids: those to be looked at, then the excluded, then the rest."""
-    ordered = (*report.to_review, *report.excluded, *report.included)
-    return list(dict.fromkeys(case.id for case in ordered))
+    @cached_property
+    def sheets(self) -> tuple[Sheet, ...]:
+        return contact_sheets(self.pages)
 
+    @cached_property
+    def sheet_of(self) -> dict[str, str]:
+        """The contact sheet that a case is on."""
+        return {
+            page.case.id: sheet.name
+            for sheet in self.sheets
+            for group in sheet.groups
+            for page in group.pages
+        }
 
-def _detailed(report: ReportInput, pages: tuple[CasePage, ...]) -> tuple[CasePage, ...]:
-    chosen = set(_urgent(report)[:MAX_DETAILS])
-    return tuple(page for page in pages if page.case.id in chosen)
+    def case(self, page: CasePage, pictures: Mapping[str, Picture]) -> bytes:
+        """The page of one case."""
+        at, turn = self.places[page.case.id], self.turns.get(page.case.id)
+        return fill(
+            "case.html.jinja",
+            ("style.css", "case.css"),
+            ("keys.js",),
+            BESIDE,
+            report=self.report,
+            page=page,
+            pages=self.by_id,
+            pictures=pictures,
+            to_case="",
+            home=f"../{INDEX}",
+            sheet_of=self.sheet_of,
+            number=at + 1,
+            before=self.pages[at - 1] if at else None,
+            after=self.pages[at + 1] if at + 1 < len(self.pages) else None,
+            turn=turn,
+            to_look=len(self.queue),
+            look_next=None if turn is None or turn + 1 == len(self.queue) else self.queue[turn + 1],
+        )
 
+    def sheet(self, sheet: Sheet, pictures: Mapping[str, Picture]) -> bytes:
+        """One page of the contact sheet."""
+        return fill(
+            "contact.html.jinja",
+            ("style.css", "contact.css"),
+            ("keys.js",),
+            BESIDE,
+            report=self.report,
+            sheet=sheet,
+            sheets=self.sheets,
+            pictures=pictures,
+            to_case=f"{CASES}/",
+            home=INDEX,
+        )
 
-def _pictures(report: ReportInput) -> dict[str, Picture]:
-    """Pictures by case id, the most urgent first, as many as the report may carry."""
-    if report.pictures is None or not report.settings.report.pictures:
-        return {}
-    names = {case.id: case.picture for case in report.cases if case.picture}
-    made: dict[str, Picture] = {}
-    left = MAX_PICTURES_BYTES
-    for case_id in _urgent(report):
-        data = _picture_bytes(report.pictures, names.get(case_id, ""))
-        if data and len(data) <= left:
-            left -= len(data)
-            made[case_id] = _picture(data)
-    return made
-
-
-def _picture_bytes(folder: Path, name: str) -> bytes:
-    """The bytes of a PNG in ``folder``; none when there is no such file, or it is no picture."""
-    if not name or Path(name).name != name:
-        return b""
-    try:
-        with (folder / name).open("rb") as stream:
-            data = stream.read(MAX_PICTURE_BYTES + 1)
-    except FileNotFoundError:
-        return b""
-    whole = len(data) <= MAX_PICTURE_BYTES and data.startswith(PNG_START) and len(data) > 24
-    return data if whole else b""
-
-
-def _picture(data: bytes) -> Picture:
-    uri = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
-    return Picture(uri, int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
+    def overview(self, pictures: Mapping[str, Picture], embedded: Mapping[str, Picture]) -> bytes:
+        """The first page."""
+        report = self.report
+        agreement, sets = agreement_view(report), sets_view(report)
+        return fill(
+            "index.html.jinja",
+            ("style.css", "index.css"),
+            ("keys.js", "tables.js"),
+            EMBEDDED,
+            report=report,
+            to_case=f"{CASES}/",
+            home=INDEX,
+            verdict=summary.verdict(report),
+            shares=summary.shares(report),
+            key_numbers=summary.key_numbers(report),
+            flow=summary.flow(report),
+            cohort=summary.cohort_table(report),
+            strata=strata(report),
+            agreement=agreement,
+            rules=text.RULES,
+            sets=sets,
+            strips=self.strips,
+            sheets=self.sheets,
+            pages=self.by_id,
+            first=self.first,
+            excluded=casepages.excluded_pages(self.pages),
+            reasons=quarantine.reasons(report),
+            readmitted=tuple(page for page in self.pages if page.case.readmitted),
+            pictures=pictures,
+            embedded=embedded,
+            methods=methods(report, agreement, sets),
+            settings=tuple(_flat(shown_tree(report.settings))),
+        )
 
 
 def _flat(tree: object, path: str = "") -> Iterator[tuple[str, str]]:

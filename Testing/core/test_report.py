@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import os
+import posixpath
 import re
 import unicodedata
 from dataclasses import replace
@@ -14,12 +17,13 @@ import pytest
 from msgspec.structs import replace as changed
 from report_sample import draw_pictures, sample_cases, sample_report, study
 
-from MedPrepLib import catalog
+from MedPrepLib import atomic, catalog
 from MedPrepLib.findings import Severity
-from MedPrepLib.report import render, text, write_report
+from MedPrepLib.report import documents, text, write_report
 from MedPrepLib.report.agreement import agreement_view, histogram
+from MedPrepLib.report.images import MAX_PICTURE_BYTES
 from MedPrepLib.report.model import needs_look
-from MedPrepLib.report.page import MAX_PICTURE_BYTES
+from MedPrepLib.report.places import left_over, page_names
 from MedPrepLib.report.sets import sets_view
 from MedPrepLib.report.summary import cohort_table, flow, shares, verdict
 
@@ -57,9 +61,25 @@ def _words(page: str) -> str:
     return re.sub(r"\s+", " ", " ".join(reader.words))
 
 
+def pages_of(report) -> dict[str, str]:
+    """Every page by its name in the folder of the report."""
+    files = documents(report)
+    return {name: data.decode() for name, data in files if name.endswith(".html")}
+
+
+def render(report) -> str:
+    """The overview."""
+    return pages_of(report)["index.html"]
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     return render(sample_report())
+
+
+@pytest.fixture(scope="module")
+def every() -> dict[str, str]:
+    return pages_of(sample_report())
 
 
 def test_the_verdict_says_what_the_report_comes_down_to():
@@ -73,11 +93,19 @@ def test_the_verdict_says_what_the_report_comes_down_to():
     assert verdict(one) == "1 of 1 case can be trained on. Nothing is excluded."
 
 
-def test_every_case_is_in_the_table_and_has_its_details(page):
+def test_every_case_is_in_the_table_and_has_its_page(page, every):
     words = _words(page)
     for case in sample_cases():
-        assert words.count(case.id) >= 2, case.id
-    assert len(re.findall(r'<details id="case-\d+">', page)) == 26
+        assert case.id in words
+        assert f'href="cases/{case.id}.html"' in page
+        assert _words(every[f"cases/{case.id}.html"]).count(case.id) >= 2
+    assert len(every) == 26 + 2
+
+
+def test_every_link_within_the_report_leads_to_a_file_of_it(every):
+    for name, page in every.items():
+        for link in re.findall(r'href="([^"#]+)', page):
+            assert posixpath.normpath(posixpath.join(posixpath.dirname(name), link)) in every
 
 
 def test_the_flow_counts_each_excluded_case_once_and_ends_at_the_included():
@@ -186,7 +214,7 @@ def test_the_matrix_holds_the_mean_of_all_defined_values_of_a_pair():
 
 
 def test_undefined_agreement_is_named_and_never_a_number():
-    words = _words(render(sample_report()))
+    words = " ".join(map(_words, pages_of(sample_report()).values()))
     assert "both empty" in words
     assert "not annotated" in words
     assert "0.000 (one empty)" in words
@@ -239,9 +267,8 @@ def test_a_study_without_cases_split_or_second_rater_still_has_a_report():
     assert bare.id in _words(render(sample_report(cases=(bare,), split=None)))
 
 
-def test_places_on_the_disk_are_not_told(page):
-    assert "st-olav" not in page
-    assert "charite.csv" not in page
+def test_places_on_the_disk_are_not_told(page, every):
+    assert not any("st-olav" in page or "charite.csv" in page for page in every.values())
     assert "(kept in the study file)" in page
 
 
@@ -249,7 +276,7 @@ def test_no_control_or_invisible_character_reaches_the_page():
     case = sample_cases()[0]
     evil = "a\x00b\x1b[31mc\x9bd\u202ee\u2066f\ud800g\u200bh\x7fi\r\nj\u2028k"
     spoiled = changed(case, center=evil, findings=(catalog.THICK_SLICES.at(case.id, evil),))
-    page = render(sample_report(cases=(spoiled,), split=None))
+    page = "".join(pages_of(sample_report(cases=(spoiled,), split=None)).values())
     assert {c for c in page if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}} == {"\n"}
     assert "ab[31mcdefghi  jk" in page
     page.encode("utf-8")
@@ -262,41 +289,101 @@ def test_long_texts_are_cut():
     assert "x" * 64 not in page
 
 
-def test_the_page_is_whole_without_anything_outside_of_it(page):
-    assert re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'>\s]+""", page) == []
-    assert "http" not in page.replace("http-equiv", "")
-    assert "url(" not in page
-    assert "@import" not in page
-    assert ' style="' not in page
+def test_no_page_names_anything_outside_of_the_report(every):
+    for page in every.values():
+        links = re.findall(r"""(?:src|href)=["']?(?!#|data:)([^"'>\s]+)""", page)
+        assert all(re.fullmatch(r"(\.\./)?[\w./-]+(#filter)?", link) for link in links)
+        assert "http" not in page.replace("http-equiv", "")
+        assert "url(" not in page
+        assert "@import" not in page
+        assert ' style="' not in page
 
 
-def test_the_policy_names_exactly_this_style_and_this_script(page):
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
-    assert policy.startswith("default-src 'none'; img-src data:;")
-    for name in ("style", "script"):
-        content = re.search(rf"<{name}>(.*?)</{name}>", page, re.DOTALL)[1]
-        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        assert f"{name}-src 'sha256-{digest}'" in policy
-    assert "unsafe" not in policy
+def test_the_policy_names_exactly_this_style_and_this_script(every):
+    for file, page in every.items():
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
+        images = "'self' file: data:" if file == "index.html" else "'self' file:"
+        assert policy.startswith(f"default-src 'none'; img-src {images};")
+        for name in ("style", "script"):
+            content = re.search(rf"<{name}>(.*?)</{name}>", page, re.DOTALL)[1]
+            digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+            assert f"{name}-src 'sha256-{digest}'" in policy
+        assert "unsafe" not in policy
 
 
 def test_the_bytes_depend_on_the_input_only_not_on_its_order():
     report = sample_report()
     turned = replace(report, cases=tuple(reversed(report.cases)))
-    assert render(turned) == render(report)
+    assert pages_of(turned) == pages_of(report)
 
 
-def test_the_report_is_one_whole_file(tmp_path):
-    (path,) = write_report(tmp_path / "cohort" / "report", sample_report())
-    assert path == tmp_path / "cohort" / "report" / "index.html"
-    assert [p.name for p in path.parent.iterdir()] == ["index.html"]
-    assert path.read_text("utf-8").rstrip().endswith("</html>")
-    before = path.read_bytes()
-    write_report(path.parent, sample_report())
-    assert path.read_bytes() == before
+def test_a_second_report_writes_only_what_changed_and_the_overview_last(tmp_path):
+    folder = tmp_path / "cohort" / "report"
+    report = sample_report()
+    paths = write_report(folder, report)
+    assert paths[-1] == folder / "index.html"
+    assert {p for p in folder.rglob("*") if p.is_file()} == set(paths)
+    assert all(p.read_text("utf-8").rstrip().endswith("</html>") for p in paths)
+    before = {path: path.stat().st_ino for path in paths}
+    assert write_report(folder, report) == paths
+    assert [p.name for p in paths if p.stat().st_ino != before[p]] == ["index.html"]
+    first, *rest = report.cases
+    moved = changed(first, findings=(catalog.THICK_SLICES.at(first.id, "9 mm, limit 5 mm"),))
+    write_report(folder, replace(report, cases=(moved, *rest)))
+    rewritten = {path.name for path in paths if path.stat().st_ino != before[path]}
+    assert f"{first.id}.html" in rewritten
+    assert "index.html" in rewritten
+    untouched = [case for case in report.excluded if f"{case.id}.html" not in rewritten]
+    assert untouched == list(report.excluded)
 
 
-def test_pictures_are_embedded_and_broken_missing_or_foreign_ones_are_not(tmp_path: Path):
+@pytest.mark.fault("F5")
+def test_a_disk_that_fills_up_with_a_page_leaves_the_overview_as_it_was(tmp_path, monkeypatch):
+    first, *rest = sample_cases()
+    write_report(tmp_path, sample_report())
+    before = (tmp_path / "index.html").read_bytes()
+    sync = atomic._sync_file
+
+    def full(path):
+        if path.name == f"{first.id}.html.partial":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(path)
+
+    monkeypatch.setattr(atomic, "_sync_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(tmp_path, sample_report(cases=(changed(first, center="Oslo"), *rest)))
+    assert (tmp_path / "index.html").read_bytes() == before
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_link_in_the_place_of_a_page_is_replaced_not_followed(tmp_path):
+    folder = tmp_path / "report"
+    page = write_report(folder, sample_report())[0]
+    page.rename(tmp_path / "outside.html")
+    page.symlink_to(tmp_path / "outside.html")
+    write_report(folder, sample_report())
+    assert page.is_file()
+    assert not page.is_symlink()
+
+
+def test_pages_of_cases_that_are_gone_are_found_and_nothing_else(tmp_path):
+    before = write_report(tmp_path, sample_report())
+    (tmp_path / "agreement.csv").write_text("kept")
+    after = write_report(tmp_path, sample_report(cases=sample_cases()[1:]))
+    assert list(left_over(tmp_path, after)) == [tmp_path / "cases" / f"{sample_cases()[0].id}.html"]
+    assert set(before) >= set(after)
+
+
+def test_names_of_files_come_from_ids_only_where_they_are_names_everywhere():
+    ids = ["a.b-1", "../up", "CON", "nul.x", ".hidden", "Case", "case", "x" * 65, "", "ü", "\ud800"]
+    names = page_names(ids)
+    assert names["a.b-1"] == "a.b-1"
+    assert all(re.fullmatch(r"x-[0-9a-f]{24}", names[case]) for case in ids[1:])
+    assert len({name.lower() for name in names.values()}) == len(ids)
+    assert page_names(["a.b-1", "other"])["a.b-1"] == "a.b-1"
+
+
+def test_pictures_lie_beside_the_pages_and_broken_missing_or_foreign_ones_do_not(tmp_path: Path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     draw_pictures(folder, sample_cases()[:3])
@@ -304,24 +391,35 @@ def test_pictures_are_embedded_and_broken_missing_or_foreign_ones_are_not(tmp_pa
     stolen = (folder / first.picture).rename(tmp_path / "outside.png")
     (folder / second.picture).write_bytes(b"<svg onload=alert(1)>")
     cases = (changed(first, picture="../outside.png"), second, third, *rest)
-    page = render(sample_report(folder, cases=cases))
-    embedded = set(re.findall(r'src="data:image/png;base64,([^"]+)"', page))
-    assert embedded == {base64.b64encode((folder / third.picture).read_bytes()).decode()}
+    files = dict(documents(sample_report(folder, cases=cases)))
+    pictures = {name: data for name, data in files.items() if name.endswith(".png")}
+    assert pictures == {f"cases/{third.id}.png": (folder / third.picture).read_bytes()}
+    assert f'<img src="{third.id}.png"' in files[f"cases/{third.id}.html"].decode()
     assert stolen.is_file()
     too_large = (folder / third.picture).read_bytes().ljust(MAX_PICTURE_BYTES + 1, b"\0")
     (folder / third.picture).write_bytes(too_large)
-    assert "data:image/png" not in render(sample_report(folder, cases=cases))
+    files = dict(documents(sample_report(folder, cases=cases)))
+    assert not any(name.endswith(".png") for name in files)
+    assert not any(b"<img" in data for data in files.values())
+
+
+def test_the_overview_carries_the_pictures_of_what_to_look_at_first(tmp_path):
+    report = sample_report(tmp_path)
+    draw_pictures(tmp_path, report.to_review[:3])
+    embedded = set(re.findall(r'src="data:image/png;base64,([^"]+)"', render(report)))
+    wanted = [(tmp_path / case.picture).read_bytes() for case in report.to_review[:3]]
+    assert embedded == {base64.b64encode(data).decode() for data in wanted}
 
 
 def test_a_study_can_leave_the_pictures_out(tmp_path):
     draw_pictures(tmp_path, sample_cases()[:2])
     plain = study()
     settings = changed(plain, report=changed(plain.report, pictures=False))
-    assert "data:image/png" not in render(sample_report(tmp_path, settings=settings))
+    assert "<img" not in "".join(pages_of(sample_report(tmp_path, settings=settings)).values())
 
 
-def test_every_severity_is_told_by_word_and_sign_and_not_by_color_alone(page):
-    words = _words(page)
+def test_every_severity_is_told_by_word_and_sign_and_not_by_color_alone(every):
+    words = " ".join(map(_words, every.values()))
     for severity, sign in zip(Severity, "●▲■", strict=True):
         assert f"{sign} {severity.word}" in words
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench.bench_report import made_up
 from msgspec.structs import replace as changed
 from report_sample import draw_pictures, sample_cases, sample_report, study
 
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Study
 from MedPrepLib.findings import Finding
+from MedPrepLib.geometry import Geometry
 from MedPrepLib.report import ReportInput, write_report
 from MedPrepLib.report.text import NOTHING
 from MedPrepLib.results import Agreement, CaseResult, ConsensusRecord, ReadingResult
@@ -112,10 +114,16 @@ def hostile_report(pictures: Path) -> ReportInput:
 def pages(tmp_path_factory) -> tuple[Path, Path]:
     """The sample report, and the hostile one; both with the same few pictures."""
     folder = tmp_path_factory.mktemp("report")
-    draw_pictures(folder, sample_cases()[:3])
-    (plain,) = write_report(folder / "plain", sample_report(folder))
-    (hostile,) = write_report(folder / "hostile", hostile_report(folder))
-    return plain, hostile
+    draw_pictures(folder, sample_cases()[:7])
+    plain = write_report(folder / "plain", sample_report(folder))
+    hostile = write_report(folder / "hostile", hostile_report(folder))
+    return plain[-1], hostile[-1]
+
+
+def _every_page(index: Path) -> list[Path]:
+    """The overview, a contact sheet, and pages of cases of every kind."""
+    cases = sorted(index.parent.glob("cases/*.html"))
+    return [index, index.parent / "contact-1.html", *cases[:4]]
 
 
 def _requests(browser) -> list[str]:
@@ -141,33 +149,53 @@ def _head(browser, title: str):
 
 @pytest.mark.fault("F28")
 @pytest.mark.parametrize("which", [0, 1], ids=["sample", "hostile"])
-def test_the_page_runs_nothing_of_its_data_and_fetches_nothing(pages, browser, which):
-    browser.get(pages[which].as_uri())
-    with pytest.raises(NoAlertPresentException):
-        _ = browser.switch_to.alert
-    assert _requests(browser) == [pages[which].as_uri()]
-    assert browser.get_log("browser") == []
-    count = "return document.querySelectorAll(arguments[0]).length"
-    assert browser.execute_script(count, "script") == 1
-    pictures = browser.execute_script(count, "img")
-    assert (
-        pictures == browser.execute_script(count, "figure.views > img[src^='data:image/png']") > 0
+def test_pages_run_nothing_of_their_data_and_fetch_only_their_pictures(pages, browser, which):
+    folder = pages[which].parent
+    own = {path.as_uri() for path in folder.rglob("*.png")}
+    for page in _every_page(pages[which]):
+        browser.get(page.as_uri())
+        with pytest.raises(NoAlertPresentException):
+            _ = browser.switch_to.alert
+        first, *others = _requests(browser)
+        assert first == page.as_uri()
+        assert set(others) <= own
+        assert browser.get_log("browser") == []
+        count = "return document.querySelectorAll(arguments[0]).length"
+        assert browser.execute_script(count, "script") == 1
+        foreign = "[onerror], [onclick], [style], iframe, object, link, img:not([alt])"
+        assert browser.execute_script(count, foreign) == 0
+        shown = browser.execute_script(count, "figure.views > img, img.axial")
+        assert browser.execute_script(count, "img") == shown
+
+
+@pytest.mark.parametrize("page", ["index.html", "contact-1.html", "cases/case-00000.html"])
+def test_every_picture_is_there_once_it_is_scrolled_to(pages, browser, page):
+    browser.get((pages[0].parent / page).as_uri())
+    wait = (
+        "const done = arguments[0], all = [...document.images];"
+        "for (const i of all) i.loading = 'eager';"
+        "Promise.all(all.map(i => i.decode())).then(() => done(all.length), e => done(String(e)))"
     )
-    assert browser.execute_script(count, "[onerror], [onclick], [style], iframe, object, link") == 0
-    broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).length"
-    assert browser.execute_script(broken) == 0
+    assert browser.execute_async_script(wait) > 0
 
 
 @pytest.mark.fault("F28", "F31")
 def test_planted_markup_is_shown_as_the_text_it_is(pages, browser):
     browser.get(pages[1].as_uri())
     assert browser.find_element(By.TAG_NAME, "h1").text.startswith(SHOWN)
-    for part in ("#look-first", "#cohort", "#agreement", "#split", "#case-table", "#excluded"):
+    for part in (
+        *("#look-first", "#cohort", "#agreement", "#split", "#case-table", "#excluded"),
+        *("#images", "#contact"),
+    ):
         text = browser.execute_script(
             "return document.querySelector(arguments[0]).textContent", part
         )
         assert SHOWN in text, part
     assert browser.execute_script("return document.title").startswith(SHOWN)
+    for page in _every_page(pages[1])[1:]:
+        browser.get(page.as_uri())
+        assert SHOWN in browser.execute_script("return document.title")
+        assert SHOWN in browser.find_element(By.TAG_NAME, "main").text
 
 
 @pytest.mark.fault("F28")
@@ -221,27 +249,109 @@ def test_the_filter_keeps_the_rows_that_hold_the_words(pages, browser):
     assert browser.find_element(By.CSS_SELECTOR, ".filter output").text == "2 of 26"
 
 
-def test_a_link_to_a_case_opens_its_details_again_and_again(pages, browser):
+def _press(browser, keys: str) -> None:
+    browser.switch_to.active_element.send_keys(keys)
+
+
+def _heading(browser) -> str:
+    return browser.find_element(By.TAG_NAME, "h1").text
+
+
+def test_a_case_is_a_click_away_and_keys_lead_on_from_there(pages, browser):
+    ids = sorted(case.id for case in sample_cases())
     browser.get(pages[0].as_uri())
-    link = browser.find_element(By.CSS_SELECTOR, "#case-table tbody a")
-    details = browser.find_element(By.CSS_SELECTOR, link.get_attribute("hash"))
-    assert not details.get_attribute("open")
-    browser.execute_script("arguments[0].click()", link)
-    assert details.get_attribute("open")
-    browser.execute_script("arguments[0].open = false; arguments[1].click()", details, link)
-    assert details.get_attribute("open")
+    browser.find_element(By.CSS_SELECTOR, "#case-table tbody a").click()
+    assert _heading(browser) == ids[0]
+    for keys, there in (("n", 1), ("j", 2), ("p", 1), ("k", 0), ("k", 0)):
+        _press(browser, keys)
+        assert _heading(browser) == ids[there]
+    _press(browser, "c")
+    assert _heading(browser) == "Contact sheet"
+    _press(browser, "u")
+    assert browser.current_url == pages[0].as_uri()
+    assert browser.get_log("browser") == []
+
+
+def test_a_key_leads_through_the_cases_to_look_at_in_order_of_urgency(pages, browser):
+    wanted = [case.id for case in sample_report().to_review]
+    browser.get((pages[0].parent / "cases" / f"{wanted[0]}.html").as_uri())
+    for case in wanted[1:]:
+        _press(browser, "l")
+        assert _heading(browser) == case
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-keys='l']")
+
+
+def test_rows_are_walked_and_opened_with_keys_alone(pages, browser):
+    browser.get(pages[0].as_uri())
+    _press(browser, "/")
+    _press(browser, "slice_gap")
+    _press(browser, Keys.ENTER)
+    rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#case-table tbody tr a")]
+    for _ in range(3):
+        _press(browser, "j")
+    _press(browser, Keys.ENTER)
+    gaps = sorted(c.id for c in sample_cases() if any(f.code == "SLICE_GAP" for f in c.findings))
+    assert _heading(browser) == gaps[-1]
+    assert set(gaps) < set(rows)
+    _press(browser, "/")
+    assert browser.current_url == pages[0].as_uri() + "#filter"
+    assert browser.switch_to.active_element.get_attribute("id") == "filter"
+
+
+def test_letters_typed_into_the_filter_are_letters(pages, browser):
+    browser.get(pages[0].as_uri())
+    browser.find_element(By.ID, "filter").send_keys("ujknp?/")
+    assert browser.find_element(By.ID, "filter").get_attribute("value") == "ujknp?/"
+    assert browser.current_url == pages[0].as_uri()
+    assert not browser.find_element(By.ID, "keys").is_displayed()
+
+
+def test_the_list_of_keys_opens_and_single_keys_can_be_switched_off(pages, browser):
+    browser.get((pages[0].parent / "cases/case-00000.html").as_uri())
+    _press(browser, "?")
+    dialog = browser.find_element(By.ID, "keys")
+    assert dialog.is_displayed()
+    browser.find_element(By.ID, "keys-on").click()
+    _press(browser, Keys.ESCAPE)
+    assert not dialog.is_displayed()
+    _press(browser, "n")
+    assert _heading(browser) == "case-00000"
+    _press(browser, "?")
+    browser.find_element(By.ID, "keys-on").click()
+    browser.find_element(By.CSS_SELECTOR, "#keys .close").click()
+    _press(browser, "n")
+    assert _heading(browser) == "case-00356"
+
+
+def test_the_first_tab_offers_to_skip_and_shows_where_it_is(pages, browser):
+    for page in _every_page(pages[0])[:3]:
+        browser.get(page.as_uri())
+        _press(browser, Keys.TAB)
+        link = browser.switch_to.active_element
+        assert link.text.startswith("Skip to")
+        assert link.rect["x"] >= 0
+        assert link.value_of_css_property("outline-style") == "solid"
+        target = link.get_attribute("hash")
+        assert browser.find_elements(By.CSS_SELECTOR, target)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_never_scrolls_sideways_as_a_whole(pages, browser, width):
+def test_no_page_scrolls_sideways_as_a_whole(pages, browser, width):
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        browser.get(pages[0].as_uri())
         script = "const e = document.documentElement; return e.scrollWidth - e.clientWidth"
-        assert browser.execute_script(script) == 0
+        for page in _every_page(pages[0]):
+            browser.get(page.as_uri())
+            assert browser.execute_script(script) == 0
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_codes_of_findings_are_not_cut_on_a_common_screen(pages, browser):
+    browser.get(pages[0].as_uri())
+    script = "const e = document.querySelector('#case-table').parentElement;"
+    assert browser.execute_script(script + "return e.scrollWidth - e.clientWidth") == 0
 
 
 def _contrast(first: str, second: str) -> float:
@@ -275,11 +385,42 @@ def test_words_stand_out_from_the_background_in_light_and_dark(pages, browser, s
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_everything_is_open_in_print(pages, browser):
+def test_everything_is_open_in_print_and_closed_again_after_it(pages, browser):
     browser.get(pages[0].as_uri())
-    closed = "return document.querySelectorAll('main details:not([open])').length"
-    assert browser.execute_script(closed) == 26
+    closed = "return document.querySelectorAll('details:not([open])').length"
+    before = browser.execute_script(closed)
+    assert before == 1, "the settings"
     browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     assert browser.execute_script(closed) == 0
     browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
-    assert browser.execute_script(closed) == 26
+    assert browser.execute_script(closed) == before
+
+
+def test_a_triangle_of_an_outlier_opens_its_case(browser, tmp_path):
+    normal = [changed(sample_cases()[0], id=f"c{n:02d}", findings=()) for n in range(9)]
+    thick = changed(normal[0], geometry=Geometry((512, 512, 40), (0.7, 0.7, 9.0)))
+    report = sample_report(cases=(thick, *normal[1:]), split=None)
+    browser.get(write_report(tmp_path, report)[-1].as_uri())
+    mark = browser.find_element(By.CSS_SELECTOR, "#images svg a")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
+    mark.click()
+    assert _heading(browser) == "c00"
+    assert "Slice distance: 9 mm" in browser.find_element(By.CSS_SELECTOR, ".apart").text
+
+
+def test_a_large_cohort_opens_and_is_filtered_without_complaint(browser, tmp_path):
+    report = made_up(400)
+    browser.get(write_report(tmp_path, report)[-1].as_uri())
+    browser.find_element(By.ID, "filter").send_keys("porto ct low_agreement")
+    shown = browser.find_element(By.CSS_SELECTOR, ".filter output").text
+    wanted = sum(
+        c.center == "Porto"
+        and c.modality == "CT"
+        and any(f.code == "LOW_AGREEMENT" for f in c.findings)
+        for c in report.cases
+    )
+    assert shown == f"{wanted} of 400"
+    assert wanted
+    for page in ("contact-1.html", "contact-3.html"):
+        browser.get((tmp_path / page).as_uri())
+    assert browser.get_log("browser") == [], "no drawing was cut, no picture is missing"
