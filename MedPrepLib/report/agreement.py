@@ -127,9 +127,11 @@ def agreement_view(report: ReportInput) -> AgreementView:
 
 
 def _rater_rows(report: ReportInput, threshold: float) -> tuple[RaterRow, ...]:
+    """Raters on the labels that they can be compared on."""
     rows = agreement_rows(report.included)
     learning = learning_rows(rows, report.reading_order)
-    return rater_summary(rows, threshold, learning)[:MAX_RATER_ROWS]
+    found = rater_summary(rows, threshold, learning)
+    return tuple(row for row in found if row.cases)[:MAX_RATER_ROWS]
 
 
 def histogram(values: Sequence[float], threshold: float) -> tuple[Bar, ...]:

@@ -79,6 +79,8 @@ class CasePage:
     styles: tuple[RaterStyle, ...]
     pairs: tuple[PairRow, ...]
     pairs_left_out: int
+    pairs_unknown: int
+    """Of a label that one of the two did not annotate and the other did not draw either."""
     volumes: tuple[LabelVolume, ...]
     geometry: tuple[tuple[str, str], ...]
     statistics: tuple[tuple[str, str], ...]
@@ -119,7 +121,8 @@ def _page(
     threshold = report.settings.agree.threshold
     lowest = lowest_dice(case)
     findings = tuple(sorted(case.findings, key=lambda f: (-f.severity, f.item != case.id)))
-    pairs = _ranked(case)
+    ranked = _ranked(case)
+    pairs = [pair for pair in ranked if not _says_nothing(pair)]
     return CasePage(
         case=case,
         name=name,
@@ -134,6 +137,7 @@ def _page(
         styles=rater_styles(reading.rater for reading in case.readings),
         pairs=_pair_rows(case, pairs[:MAX_PAIRS], threshold),
         pairs_left_out=max(0, len(pairs) - MAX_PAIRS),
+        pairs_unknown=len(ranked) - len(pairs),
         volumes=_volumes(report, case),
         geometry=_geometry(case),
         statistics=_statistics(report, case),
@@ -231,6 +235,10 @@ def _ranked(case: CaseResult) -> list[PairAgreement]:
     )
 
 
+def _says_nothing(pair: PairAgreement) -> bool:
+    return pair.outcome == "not annotated" and not (pair.voxels_a or pair.voxels_b)
+
+
 def _volumes(report: ReportInput, case: CaseResult) -> tuple[LabelVolume, ...]:
     if case.geometry is None:
         return ()
@@ -309,13 +317,12 @@ def _lineage(record: ConsensusRecord | None) -> tuple[tuple[str, str], ...]:
 
 
 def _provenance(report: ReportInput, case: CaseResult) -> tuple[tuple[str, str], ...]:
-    """What the case was made of and by, so that it can be found again bit by bit."""
+    """What the case was made of and by. No hash of the original voxels: it would tell who it is."""
     shard = case.shard
     rows = [
         ("Case file", "" if shard is None else shard.name),
         ("Bytes", "" if shard is None else f"{shard.size:,}"),
         ("SHA-256 of the file", "" if shard is None else shard.sha256),
-        ("SHA-256 of the voxels", case.pixel_hash),
         *((f"Reading of {r.rater}", r.content_hash) for r in _by_rater(case)),
         ("Scanner", case.device),
         ("MedPrep", report.version),
