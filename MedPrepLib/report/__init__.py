@@ -2,6 +2,5 @@
 
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.page import documents, write_report
-from MedPrepLib.report.places import left_over
 
-__all__ = ["ReportInput", "documents", "left_over", "write_report"]
+__all__ = ["ReportInput", "documents", "write_report"]

@@ -34,15 +34,14 @@ EMBEDDED = f"{BESIDE} data:"
 def write_report(folder: Path, report: ReportInput) -> tuple[Path, ...]:
     """Write ``folder/index.html`` and what it links to; the paths of all of it.
 
-    Each file is written whole or not at all, the overview last; of a case only what is not there
-    already, byte by byte. Equal input gives equal bytes. Raises OSError when the disk refuses.
+    Each file is written whole or not at all, the overview last. Equal input gives equal bytes.
+    Raises OSError when the disk refuses.
     """
     make_folder(folder / CASES)
     written = []
     for name, data in documents(report):
         path = folder / name
-        if name == INDEX or not _holds(path, data):
-            write_bytes(path, data)
+        write_bytes(path, data)
         written.append(path)
     return tuple(written)
 
@@ -66,10 +65,6 @@ def documents(report: ReportInput) -> Iterator[tuple[str, bytes]]:
     for sheet in book.sheets:
         yield sheet.name, book.sheet(sheet, pictures)
     yield INDEX, book.overview(pictures, embedded)
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    return not path.is_symlink() and path.is_file() and path.read_bytes() == data
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection
 
 INDEX = "index.html"
 CASES = "cases"
-_SHEETS = "contact-*.html"
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -34,13 +32,6 @@ def page_names(ids: Collection[str]) -> dict[str, str]:
 def sheet_name(number: int) -> str:
     """The file of a page of the contact sheet, counted from 1."""
     return f"contact-{number}.html"
-
-
-def left_over(folder: Path, kept: Iterable[Path]) -> Iterator[Path]:
-    """Pages and pictures of an earlier report that are not among those ``kept``."""
-    known = set(kept)
-    for pattern in (_SHEETS, f"{CASES}/*"):
-        yield from (path for path in sorted(folder.glob(pattern)) if path not in known)
 
 
 def _name(case_id: str, *, alone: bool) -> str:

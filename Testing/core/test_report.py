@@ -23,7 +23,7 @@ from MedPrepLib.report import documents, text, write_report
 from MedPrepLib.report.agreement import agreement_view, histogram
 from MedPrepLib.report.images import MAX_PICTURE_BYTES
 from MedPrepLib.report.model import needs_look
-from MedPrepLib.report.places import left_over, page_names
+from MedPrepLib.report.places import page_names
 from MedPrepLib.report.sets import sets_view
 from MedPrepLib.report.summary import cohort_table, flow, shares, verdict
 
@@ -364,14 +364,6 @@ def test_a_link_in_the_place_of_a_page_is_replaced_not_followed(tmp_path):
     write_report(folder, sample_report())
     assert page.is_file()
     assert not page.is_symlink()
-
-
-def test_pages_of_cases_that_are_gone_are_found_and_nothing_else(tmp_path):
-    before = write_report(tmp_path, sample_report())
-    (tmp_path / "agreement.csv").write_text("kept")
-    after = write_report(tmp_path, sample_report(cases=sample_cases()[1:]))
-    assert list(left_over(tmp_path, after)) == [tmp_path / "cases" / f"{sample_cases()[0].id}.html"]
-    assert set(before) >= set(after)
 
 
 def test_names_of_files_come_from_ids_only_where_they_are_names_everywhere():
