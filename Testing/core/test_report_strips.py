@@ -118,6 +118,15 @@ def test_ticks_stand_where_their_values_are():
     assert places["2"] == pytest.approx(two, abs=0.5)
 
 
+def test_a_long_drawing_reaches_the_page_whole():
+    slices = np.linspace(1.0, 1.3, 240).tolist()
+    report = sample_report(cases=_spaced(slices), split=None)
+    page = dict(documents(report))["index.html"].decode()
+    paths = [lane.path for g in strips_view(report).groups for s in g.strips for lane in s.lanes]
+    assert max(map(len, paths)) > 2000
+    assert all(f'd="{path}"' in page for path in paths)
+
+
 def test_modalities_and_units_are_not_mixed():
     pet = changed(sample_cases()[0], modality="PT", findings=())
     lost = changed(pet, findings=(catalog.SUV_UNKNOWN.at(pet.id, "Units are missing"),))
