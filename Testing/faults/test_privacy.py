@@ -451,19 +451,16 @@ def test_the_private_log_says_everything_and_is_its_owners_only(done):
 @pytest.mark.fault("F43")
 def test_a_bug_is_told_without_its_words_and_stands_in_the_private_log(study):
     code = (
-        "import sys; from MedPrepLib import command; from MedPrepLib.pipeline import run as r\n"
+        "import sys; from MedPrepLib import command; from MedPrepLib.pipeline import sourcework\n"
         "def broken(*a, **k): raise KeyError('MUSTERMANN')\n"
-        "r.scan_cases = broken\n"
+        "sourcework.scan_cases = broken\n"
         f"sys.argv = ['medprep', 'run', {str(study)!r}]\n"
         "command.main()"
     )
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     env["MEDPREP_KEY_FILE"] = str(study.parent / "k" / "key")
-    ran = subprocess.run(
-        [sys.executable, "-c", code.replace("pipeline import run as r", "pipeline import order"
-         "\nimport importlib; r = importlib.import_module('MedPrepLib.pipeline.run')")],
-        capture_output=True, text=True, env=env, check=False,
-    )  # fmt: skip
+    words = [sys.executable, "-c", code]
+    ran = subprocess.run(words, capture_output=True, text=True, env=env, check=False)
     assert ran.returncode == 3
     assert "KeyError: this is a bug" in ran.stderr
     assert "MUSTERMANN" not in ran.stdout + ran.stderr
