@@ -6,7 +6,9 @@ shared by all frames. Frames are then read like single files, each from its own 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +32,9 @@ MAX_FRAMES = 20_000
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 
 _GROUPS: tuple[tuple[str, str, str, str], ...] = (
-    ("position", "PlanePositionSequence", "ImagePositionPatient", "floats"),
-    ("orientation", "PlaneOrientationSequence", "ImageOrientationPatient", "floats"),
-    ("pixel_spacing", "PixelMeasuresSequence", "PixelSpacing", "floats"),
+    ("position", "PlanePositionSequence", "ImagePositionPatient", "triple"),
+    ("orientation", "PlaneOrientationSequence", "ImageOrientationPatient", "six"),
+    ("pixel_spacing", "PixelMeasuresSequence", "PixelSpacing", "pair"),
     ("slice_thickness_mm", "PixelMeasuresSequence", "SliceThickness", "float"),
     ("slope", "PixelValueTransformationSequence", "RescaleSlope", "float"),
     ("intercept", "PixelValueTransformationSequence", "RescaleIntercept", "float"),
@@ -55,17 +57,34 @@ _GROUPS: tuple[tuple[str, str, str, str], ...] = (
         "gradient",
         "MRDiffusionSequence/DiffusionGradientDirectionSequence",
         "DiffusionGradientOrientation",
-        "floats",
+        "triple",
     ),
 )
 """SliceHeader field, functional group (/ sequence in it), attribute, and how it is converted."""
 
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _several(value: Any, count: int) -> tuple[float, ...]:
+    found = tuple(map(_finite, value))
+    if len(found) != count:
+        raise ValueError(f"{len(found)} numbers instead of {count}")
+    return found
+
+
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "int": int,
-    "float": float,
+    "float": _finite,
+    "pair": partial(_several, count=2),
+    "triple": partial(_several, count=3),
+    "six": partial(_several, count=6),
     "text": str,
     "ints": lambda value: tuple(int(v) for v in _many(value)),
-    "floats": lambda value: tuple(float(v) for v in value),
     "texts": lambda value: tuple(str(v) for v in _many(value)),
 }
 
@@ -143,7 +162,7 @@ def _converted(value: Any, kind: str, keyword: str) -> Any:
     try:
         return _CONVERT[kind](value)
     except (TypeError, ValueError, OverflowError):
-        raise ReadError(f"no number in {keyword}") from None
+        raise ReadError(f"{keyword} does not hold the numbers it should") from None
 
 
 def _many(value: Any) -> list[Any]:

@@ -20,9 +20,11 @@ from pydicom.uid import (
 
 from MedPrepLib.config.settings import Screen
 from MedPrepLib.dicom.headers import read_header
+from MedPrepLib.dicom.multiframe import frames_of
 from MedPrepLib.dicom.pixels import read_series
 from MedPrepLib.dicom.series import arrange
 from MedPrepLib.dicom.stored import stored_bytes
+from MedPrepLib.errors import ReadError
 
 SCREEN = Screen(min_slices=2)
 ORDER = (2, 0, 3, 1, 4)
@@ -195,3 +197,20 @@ def test_a_real_object_compressed_is_the_same_volume(shared_data, tmp_path):
     assert np.array_equal(
         read_series(packed.headers).volume.array, read_series(plain.headers).volume.array
     )
+
+
+@pytest.mark.fault("F16", "F20")
+@pytest.mark.parametrize(
+    ("group", "keyword", "value"),
+    [
+        ("PlaneOrientationSequence", "ImageOrientationPatient", [1, 0, 0, 0, 1]),
+        ("PixelMeasuresSequence", "PixelSpacing", [1, 1, 1]),
+        ("PixelMeasuresSequence", "PixelSpacing", 1),
+    ],
+)
+def test_groups_with_too_many_or_too_few_numbers_are_named(tmp_path, group, keyword, value):
+    ds = _enhanced()
+    setattr(ds.SharedFunctionalGroupsSequence[0][group][0], keyword, value)
+    header = read_header(str(save(ds, tmp_path / "x.dcm")))
+    with pytest.raises(ReadError, match=f"{keyword} does not hold the numbers it should"):
+        frames_of(header)
