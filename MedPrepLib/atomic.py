@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,6 +65,20 @@ def become(partial: Path, target: Path) -> None:
     _sync_file(partial)
     partial.replace(target)
     _sync_folder(target.parent)
+
+
+def move(pairs: Iterable[tuple[Path, Path]]) -> None:
+    """Give files that are on the disk already their final names: each in one step, then for good.
+
+    ``pairs``: (what there is, what it becomes). Folders are made where they are missing.
+    """
+    folders = set()
+    for source, target in pairs:
+        if target.parent not in folders:
+            folders.add(make_folder(target.parent))
+        source.replace(target)
+    for folder in sorted(folders):
+        _sync_folder(folder)
 
 
 def write_bytes(path: Path | str, data: bytes, *, mode: int = FILE_MODE) -> None:

@@ -56,7 +56,7 @@ def _problems(root: Path, manifest: Manifest, deep: bool, progress: Progress) ->
             yield from _file_problems(root, file, deep)
         progress(done, total, file.name)
     known = {case.shard.name for case in manifest.cases} | {file.name for file in manifest.files}
-    yield from _strangers(root, known)
+    yield from _strangers(root, known, _replaced(root))
 
 
 def _file_problems(root: Path, file: ShardFile, deep: bool) -> Iterator[Problem]:
@@ -91,18 +91,27 @@ def _case_problems(root: Path, case: ManifestCase, recipe_hash: str) -> Iterator
         yield Problem(case.shard.name, "was made with another recipe than the cohort")
 
 
-def _strangers(root: Path, known: set[str]) -> Iterator[Problem]:
+def _replaced(root: Path) -> set[str]:
+    """Names that the manifest before knew, where a run ended before it removed what is gone."""
+    try:
+        return {file.name for file in read_manifest(root / layout.NEXT_FOLDER).files}
+    except CohortError:
+        return set()
+
+
+def _strangers(root: Path, known: set[str], replaced: set[str]) -> Iterator[Problem]:
     for folder in (layout.CASES_FOLDER, layout.REPORT_FOLDER, layout.NEXT_FOLDER):
         for place, folders, names in sorted(os.walk(root / folder)):
             links = [name for name in folders if (Path(place) / name).is_symlink()]
             for name in sorted([*names, *links]):
                 relative = (Path(place) / name).relative_to(root).as_posix()
                 if relative not in known:
-                    yield Problem(relative, _why_strange(folder, name))
+                    left = relative in replaced or folder == layout.NEXT_FOLDER
+                    yield Problem(relative, _why_strange(folder, name, left=left))
 
 
-def _why_strange(folder: str, name: str) -> str:
-    if name.endswith(PARTIAL_SUFFIX) or folder == layout.NEXT_FOLDER:
+def _why_strange(folder: str, name: str, *, left: bool) -> str:
+    if left or name.endswith(PARTIAL_SUFFIX):
         return "is left from an interrupted run"
     if folder == layout.CASES_FOLDER and layout.is_case_file(name):
         return "is not in the manifest: a run was interrupted, or is under way"

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MedPrepLib import layout
-from MedPrepLib.atomic import PARTIAL_SUFFIX, become, make_folder, write_bytes
+from MedPrepLib.atomic import PARTIAL_SUFFIX, make_folder, move, write_bytes
 from MedPrepLib.errors import CohortError
 from MedPrepLib.manifest import Manifest, read_manifest
 from MedPrepLib.results import ShardFile
@@ -47,10 +47,8 @@ def settle(cohort: Path) -> None:
     if not place.is_dir():
         return
     files = _files(_manifest_of(cohort))
-    for name, file in files.items():
-        if is_whole(place, file):
-            make_folder((cohort / name).parent)
-            become(place / name, cohort / name)
+    waiting = [name for name, file in files.items() if is_whole(place, file)]
+    move((place / name, cohort / name) for name in waiting)
     for name in _files(_manifest_of(place)).keys() - files.keys():
         (cohort / name).unlink(missing_ok=True)
     shutil.rmtree(place)
