@@ -1,7 +1,7 @@
 """Findings: what is wrong with a piece of data, how wrong, and what would make it go away.
 
 A stage that meets bad data returns findings and goes on; whether a finding excludes a case is
-decided by its severity alone. Every code is declared once, in catalog.py, as a ``Kind``.
+decided by its severity alone. Every code is declared once, in catalog/, as a ``Kind``.
 """
 
 from __future__ import annotations

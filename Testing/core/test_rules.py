@@ -9,10 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from MedPrepLib import catalog
+from MedPrepLib.catalog.kinds import declare
 from MedPrepLib.command import medprep
 from MedPrepLib.config import parse_study
 from MedPrepLib.config.settings import Screen, Study
 from MedPrepLib.config.thresholds import thresholds
+from MedPrepLib.findings import Kind
 from MedPrepLib.rulebook import SOURCES, rulebook
 from MedPrepLib.screen import PEOPLE_RULES, RULES
 
@@ -105,3 +107,14 @@ def test_a_severity_for_an_unknown_code_is_an_error_with_a_suggestion(tmp_path, 
     (problem,) = done.exception.problems
     assert problem.startswith(f"$.screen.severity.{code}: no such finding code")
     assert "NO_DEVICE" in problem
+
+
+def test_the_catalog_lists_every_code_that_a_stage_declares() -> None:
+    listed = {name: value for name, value in vars(catalog).items() if isinstance(value, Kind)}
+    assert {name: kind.code for name, kind in listed.items()} == {c: c for c in listed}
+    assert set(listed.values()) == set(catalog.all_kinds())
+    assert set(listed) < set(catalog.__all__)
+    with pytest.raises(ValueError, match="SLICE_GAP is declared twice"):
+        declare("scan")[0]("SLICE_GAP", "again", "")
+    with pytest.raises(ValueError, match="no stage"):
+        declare("scanning")
