@@ -2,7 +2,7 @@
 
 msgspec stops at the first fault and speaks of types; a person editing a study file wants all of
 them, with the limit and a suggestion. This walks the decoded TOML beside msgspec's description
-of the settings (``msgspec.inspect``), so the ranges stand in settings.py only.
+of the settings (``msgspec.inspect``), so the ranges stand in settings/ only.
 """
 
 from __future__ import annotations

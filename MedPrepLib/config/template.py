@@ -1,6 +1,6 @@
 """A study file to start from: every setting with its default, commented out and explained.
 
-It is made from the types in settings.py, so it cannot say anything else than they do.
+It is made from the types in settings/, so it cannot say anything else than they do.
 """
 
 from __future__ import annotations

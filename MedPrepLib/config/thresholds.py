@@ -1,4 +1,4 @@
-"""Which settings decide on which findings, read from the types in settings.py."""
+"""Which settings decide on which findings, read from the types in settings/."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Threshold(msgspec.Struct, frozen=True):
 
 
 def thresholds(study: Study) -> tuple[Threshold, ...]:
-    """Every setting that decides on findings, as ``study`` has it, in the order of settings.py."""
+    """Every setting that decides on findings, as ``study`` has it, in the order of Study."""
     return tuple(
         found
         for section in _fields(type(study))
