@@ -122,8 +122,8 @@ def damage_named(case_id: str, path: Path | str) -> Iterator[None]:
         raise CorruptCaseError(f"case {case_id}, file {path}: damaged ({error})") from None
 
 
-def read_head(file: h5py.File, path: Path | str) -> CaseHead:
-    """The head of a case file that guard.opened let in; errors as for :func:`read_case`."""
+def read_head(file: h5py.Group, path: Path | str) -> CaseHead:
+    """The head of a case that load.guard let in; errors as for :func:`read_case`."""
     attributes = _attributes(file, path)
     with damage_named(attributes["case_id"], path):
         return _head(file, attributes)

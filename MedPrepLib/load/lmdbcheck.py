@@ -52,7 +52,12 @@ def require_sound(folder: Path) -> None:
     _sound.add(key)
 
 
-def _require_meta(path: Path, size: int) -> None:
+def page_bytes_of(path: Path) -> int:
+    """Bytes of a page of the LMDB in that file; CohortError when it is none, or truncated."""
+    return _require_meta(path, path.stat().st_size)
+
+
+def _require_meta(path: Path, size: int) -> int:
     with path.open("rb") as file:
         first = _meta(file.read(_META_BYTES), path)
         page_bytes = first[0]
@@ -63,6 +68,7 @@ def _require_meta(path: Path, size: int) -> None:
     needed = (max(first[1:], second[1:])[1] + 1) * page_bytes
     if size < needed:
         raise CohortError(f"{path} is truncated: {needed} bytes expected, {size} found")
+    return page_bytes
 
 
 def _meta(data: bytes, path: Path) -> tuple[int, int, int]:

@@ -2,7 +2,8 @@
 
 Header, little-endian: magic ``MPLV``, version (uint16), data type (uint8, DATA_TYPES), dimensions
 (uint8), shape (4 x uint64, unused ones 0), SHA-256 of the bytes (32). Then the bytes. A case is one
-value of unsigned bytes: its case file, whole, so that nothing is encoded twice.
+value of unsigned bytes: its case file, whole, so that nothing is encoded twice, and that bricks are
+read from the middle of it (load.lmdbpages).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import os
 import struct
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ DATA_TYPES = {1: ("|u1", 1)}
 """Codes of data types, with their bytes per item."""
 
 _HEADER = struct.Struct("<4sHBB4Q32s")
+HEADER_BYTES = _HEADER.size
 _UNSIGNED_BYTE = 1
 _locks: dict[int, threading.Lock] = {}
 
@@ -47,9 +50,17 @@ def as_value(data: bytes) -> bytes:
     return _HEADER.pack(MAGIC, VERSION, _UNSIGNED_BYTE, 1, len(data), 0, 0, 0, digest) + data
 
 
-def from_value(value: bytes | memoryview, source: str) -> bytes:
-    """The bytes behind a header; CorruptCaseError when they are not what it says."""
-    if len(value) < _HEADER.size:
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a value says of the bytes behind it: how many, and their SHA-256."""
+
+    size: int
+    sha256: bytes
+
+
+def header_of(value: bytes | memoryview, source: str) -> Header:
+    """The header of a value; CorruptCaseError, naming ``source``, when it has none."""
+    if len(value) < HEADER_BYTES:
         raise CorruptCaseError(f"{source} has {len(value)} bytes, less than a header")
     magic, version, code, dimensions, *shape, digest = _HEADER.unpack_from(value)
     if magic != MAGIC:
@@ -59,9 +70,14 @@ def from_value(value: bytes | memoryview, source: str) -> bytes:
     known = version >= 1 and code in DATA_TYPES and 1 <= dimensions <= len(shape)
     if not known or any(shape[dimensions:]):
         raise CorruptCaseError(f"{source} has data type {code} and {dimensions} dimensions")
-    expected = math.prod(shape[:dimensions]) * DATA_TYPES[code][1]
-    data = bytes(memoryview(value)[_HEADER.size :])
-    if len(data) != expected or hashlib.sha256(data).digest() != digest:
+    return Header(math.prod(shape[:dimensions]) * DATA_TYPES[code][1], digest)
+
+
+def from_value(value: bytes | memoryview, source: str) -> bytes:
+    """The bytes behind a header; CorruptCaseError when they are not what it says."""
+    header = header_of(value, source)
+    data = bytes(memoryview(value)[HEADER_BYTES:])
+    if len(data) != header.size or hashlib.sha256(data).digest() != header.sha256:
         raise CorruptCaseError(f"{source} was changed: it does not give its checksum")
     return data
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import mmap
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from MedPrepLib.filters import (
 )
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.load.codecs import decode_brick
+from MedPrepLib.load.storage import Extent
 from MedPrepLib.load.table import FOREGROUND, Bricks, CaseTable
 
 _PACKED = {BLOSC, DEFLATE, SHUFFLE}
@@ -33,22 +33,22 @@ Span = tuple[int, slice, slice]
 
 
 class MappedCase:
-    """One case file in memory as far as it is read; nothing of libhdf5 is involved.
+    """One case in memory as far as it is read; nothing of libhdf5 is involved.
 
     The checksum of a brick is verified when it is first touched. ``advise``: tell the system in
     one go which bytes are about to be read, also for bricks that were read before; for cohorts
     larger than memory. Safe in threads and after a fork; holds a map, so it does not pickle.
 
     Raises CohortError when the file is missing or a link, CorruptCaseError when it does not have
-    the size of the manifest.
+    the size that it should have.
     """
 
-    def __init__(
-        self, path: Path, table: CaseTable, size_bytes: int, *, advise: bool = False
-    ) -> None:
+    def __init__(self, extent: Extent, table: CaseTable, *, advise: bool = False) -> None:
+        path = extent.path
         self.path = path
         self.table = table
         self._advise = advise
+        self._start = extent.start
         if path.is_symlink() or not path.is_file():
             raise CohortError(
                 f"case {table.id}, file {path}: missing, or a link; where the cohort was made "
@@ -56,11 +56,11 @@ class MappedCase:
             )
         with path.open("rb") as stream:
             found = path.stat().st_size
-            if found != size_bytes:
-                raise self._corrupt(f"has {found} bytes instead of {size_bytes}")
+            if found != extent.file_bytes:
+                raise self._corrupt(f"has {found} bytes instead of {extent.file_bytes}")
             self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         for bricks in table.bricks.values():
-            bricks.require_inside(size_bytes)
+            bricks.require_inside(extent.size)
         self._seen = {name: np.zeros(b.offsets.shape, bool) for name, b in table.bricks.items()}
 
     def read(self, name: str, start: Sequence[int], out: VoxelArray, pad: float) -> None:
@@ -120,7 +120,7 @@ class MappedCase:
         """The checksum of a brick, and that it promises no more than a brick holds."""
         with (
             memoryview(self._map) as view,
-            view[offset : offset + size] as stored,
+            view[self._start + offset : self._start + offset + size] as stored,
             checked_payload(stored) as payload,
         ):
             if BLOSC in bricks.pipelines[filters]:
@@ -132,8 +132,8 @@ class MappedCase:
         if _WILLNEED is None:
             return
         order = np.argsort(offsets)
-        begins = offsets[order] // mmap.PAGESIZE
-        ends = -(-(offsets + sizes)[order] // mmap.PAGESIZE)
+        begins = (self._start + offsets[order]) // mmap.PAGESIZE
+        ends = -(-(self._start + offsets + sizes)[order] // mmap.PAGESIZE)
         breaks = np.flatnonzero(begins[1:] > ends[:-1]) + 1
         firsts = begins[np.concatenate(([0], breaks))] * mmap.PAGESIZE
         lasts = ends[np.concatenate((breaks - 1, [ends.size - 1]))] * mmap.PAGESIZE
@@ -149,10 +149,11 @@ class MappedCase:
     ) -> None:
         """Bricks that are stored as they are: straight from the map into the patch."""
         shape, dtype, buffer, array = bricks.brick, bricks.dtype, self._map, np.ndarray
+        base = self._start
         for offset, parts in zip(offsets.ravel().tolist(), itertools.product(*spans), strict=True):
             if offset:
                 _, to, part = zip(*parts, strict=True)
-                out[to] = array(shape, dtype, buffer, offset)[part]
+                out[to] = array(shape, dtype, buffer, base + offset)[part]
 
     def _decode(
         self,
@@ -169,7 +170,7 @@ class MappedCase:
             itertools.product(*spans),
             strict=True,
         )
-        with memoryview(self._map) as view:
+        with memoryview(self._map)[self._start :] as view:
             for offset, size, filters, parts in rows:
                 if not offset:
                     continue

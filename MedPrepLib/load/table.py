@@ -114,14 +114,19 @@ def read_table(path: Path | str) -> CaseTable:
     Raises CohortError and CorruptCaseError as load.read_case; no voxel is read.
     """
     with opened(path) as file:
-        head = read_head(file, path)
-        with damage_named(head.id, path):
-            names = layout.slugs(head.labels.names)
-            bricks = {name: _bricks(file[name]) for name in ("image", "mask")}
-            for label in head.labels.names:
-                place = f"{FOREGROUND}{names[label]}"
-                if place in file and file[place].size:
-                    bricks[FOREGROUND + label] = _bricks(file[place])
+        return table_in(file, path)
+
+
+def table_in(file: h5py.Group, path: Path | str) -> CaseTable:
+    """The table of a case in a file or group that load.guard let in; errors as above."""
+    head = read_head(file, path)
+    with damage_named(head.id, path):
+        names = layout.slugs(head.labels.names)
+        bricks = {name: _bricks(file[name]) for name in ("image", "mask")}
+        for label in head.labels.names:
+            place = f"{FOREGROUND}{names[label]}"
+            if place in file and file[place].size:
+                bricks[FOREGROUND + label] = _bricks(file[place])
     return CaseTable(
         id=head.id,
         geometry=head.geometry,

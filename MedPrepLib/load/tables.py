@@ -18,8 +18,10 @@ from MedPrepLib import atomic, layout
 from MedPrepLib.errors import CohortError, CorruptCaseError
 from MedPrepLib.layout import INDEX_NAME
 from MedPrepLib.load.index import CohortIndex, IndexEntry, open_cohort
+from MedPrepLib.load.lmdbpages import Places, value_places
 from MedPrepLib.load.mapped import MappedCase
-from MedPrepLib.load.table import CaseTable, decoded, encoded, read_table
+from MedPrepLib.load.storage import extent_of, is_lmdb, opened_case
+from MedPrepLib.load.table import CaseTable, decoded, encoded, table_in
 
 MAX_OPEN = 128
 """Case files that a process keeps mapped; each costs a file descriptor."""
@@ -31,18 +33,20 @@ _MAGIC = b"MEDPREPX"
 _VERSION = 2
 _LENGTH = struct.Struct("<I")
 _MAX_HEAD = 1 << 16
+_OF_A_PROCESS = {"_file", "_mapped", "_places", "_lock"}
 
 
 def build_index(cohort_dir: Path | str) -> Path:
     """Write the index file of a cohort: opening it then takes milliseconds, whatever its size.
 
-    A run does so by itself; this is for cohorts that have none. Every case file is opened, checked
-    and left as it is. The file belongs to these very case files and is ignored beside others.
-    Errors as for load.read_case; OSError when the folder cannot be written.
+    A run does so by itself; this is for cohorts that have none, and for exports to one file, beside
+    which it lies. Every case is opened, checked and left as it is. The index belongs to these very
+    cases and is ignored beside others. Errors as for load.read_case; OSError when the folder cannot be written.
     """
     index = open_cohort(cohort_dir)
-    path = index.folder / INDEX_NAME
-    write_records(path, index.cases, [_encoded(index.folder, entry) for entry in index.cases])
+    path = _index_path(index.folder)
+    records = [_encoded(index.folder, entry) for entry in index.cases]
+    _write(path, _head_of(index.cases, index.folder), records)
     return path
 
 
@@ -59,18 +63,32 @@ def index_cases(folder: Path, cases: Sequence[IndexEntry], path: Path) -> None:
 
 def write_records(path: Path, cases: Iterable[IndexEntry], records: Sequence[bytes]) -> None:
     """An index file with the encoded tables of all cases, in the order of the manifest."""
-    head = json.dumps(_head_of(cases)).encode()
+    _write(path, _head_of(cases), records)
+
+
+def _write(path: Path, owner: dict[str, Any], records: Sequence[bytes]) -> None:
+    head = json.dumps(owner).encode()
     ends = np.cumsum([0, *map(len, records)]).astype("<u8")
     parts = [_MAGIC, _LENGTH.pack(len(head)), head, _LENGTH.pack(len(records)), ends.tobytes()]
     atomic.write_bytes(path, b"".join([*parts, *records]))
 
 
-def _head_of(cases: Iterable[IndexEntry]) -> dict[str, Any]:
-    """What an index belongs to: the files of all cases, but not who trains and who tests."""
+def _head_of(cases: Iterable[IndexEntry], place: Path | None = None) -> dict[str, Any]:
+    """What an index belongs to: the files of all cases, but not who trains and who tests.
+
+    Of one HDF5 file at ``place`` its size, too: another export may lay bricks elsewhere.
+    """
     digest = hashlib.sha256()
     for entry in cases:
         digest.update("\n".join((*_identity(entry), "")).encode())
-    return {"version": _VERSION, "cases": digest.hexdigest()}
+    head = {"version": _VERSION, "cases": digest.hexdigest()}
+    if place is not None and place.is_file():
+        head["bytes"] = place.stat().st_size
+    return head
+
+
+def _index_path(place: Path) -> Path:
+    return place.with_name(f"{place.name}.{INDEX_NAME}") if place.is_file() else place / INDEX_NAME
 
 
 def _identity(entry: IndexEntry) -> tuple[str, str, str, str]:
@@ -106,18 +124,19 @@ class CaseTables:
         self.folder = index.folder
         self.advise = advise
         self._rows = {entry.id: n for n, entry in enumerate(index.cases)}
-        self._head = _head_of(index.cases)
+        self._head = _head_of(index.cases, index.folder)
         self._kept: OrderedDict[str, CaseTable] = OrderedDict()
         self._renew()
 
     def _renew(self) -> None:
         self._file = _IndexFile.opened(self.folder, self._head, len(self._rows))
         self._mapped: OrderedDict[str, MappedCase] = OrderedDict()
+        self._places: Places | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without maps and locks; tables that only the case files can give again travel along."""
-        state = {k: v for k, v in vars(self).items() if k not in ("_file", "_mapped", "_lock")}
+        state = {k: v for k, v in vars(self).items() if k not in _OF_A_PROCESS}
         return {**state, "_kept": OrderedDict() if self._file else OrderedDict(self._kept)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -144,14 +163,22 @@ class CaseTables:
         """The case file, mapped; the least recently used one is let go when there are many."""
         case = self._mapped.get(entry.id)
         if case is None:
-            path = self.folder / entry.name
-            case = MappedCase(path, self.table(entry), entry.size_bytes, advise=self.advise)
+            extent = extent_of(
+                self.folder, entry.name, entry.size_bytes, entry.sha256, self._values()
+            )
+            case = MappedCase(extent, self.table(entry), advise=self.advise)
         with self._lock:
             self._mapped[entry.id] = case
             self._mapped.move_to_end(entry.id)
             while len(self._mapped) > MAX_OPEN:
                 self._mapped.popitem(last=False)  # unmapped when the last reader is done
         return case
+
+    def _values(self) -> Places | None:
+        """Where the values of an LMDB lie; None where the cohort is none."""
+        if self._places is None and is_lmdb(self.folder):
+            self._places = value_places(self.folder)
+        return self._places
 
     def _made(self, entry: IndexEntry) -> CaseTable:
         if self._file is None:
@@ -160,7 +187,7 @@ class CaseTables:
             table = self._file.table(self._rows[entry.id])
         except CorruptCaseError as error:
             raise CorruptCaseError(
-                f"case {entry.id}, file {self.folder / INDEX_NAME}: {error}; delete that file"
+                f"case {entry.id}, file {_index_path(self.folder)}: {error}; delete that file"
             ) from None
         return _require_same(entry, table)
 
@@ -174,7 +201,7 @@ class _IndexFile:
     @classmethod
     def opened(cls, folder: Path, head: dict[str, Any], count: int) -> _IndexFile | None:
         """The index of these very case files; None when there is none, or it is of others."""
-        path = folder / INDEX_NAME
+        path = _index_path(folder)
         if path.is_symlink() or not path.is_file():
             return None
         with path.open("rb") as stream:
@@ -206,8 +233,9 @@ def _parsed(data: bytes) -> Any:
         return None
 
 
-def _checked(folder: Path, entry: IndexEntry) -> CaseTable:
-    return _require_same(entry, read_table(folder / entry.name))
+def _checked(place: Path, entry: IndexEntry) -> CaseTable:
+    with opened_case(place, entry.id, entry.name) as (file, source):
+        return _require_same(entry, table_in(file, source))
 
 
 def _require_same(entry: IndexEntry, table: CaseTable) -> CaseTable:
