@@ -11,6 +11,7 @@ import numpy as np
 from MedPrepLib.errors import CorruptCaseError
 from MedPrepLib.load.case import LoadedCase
 from MedPrepLib.load.index import IndexEntry, Split, open_cohort
+from MedPrepLib.load.intensities import Intensities
 from MedPrepLib.load.scaling import Window, scaling_of
 from MedPrepLib.load.seeds import generator_of
 from MedPrepLib.load.storage import read_stored
@@ -30,9 +31,11 @@ class CohortDataset:
     classification cohort adds ``labels`` (labels,) and ``slice_labels`` (k, labels), 1 where the
     label is present, in schema order.
 
-    window: None gives stored values (int16 HU or float32); a name of the study file ("lung") or
-    (level, width) maps to [0, 1]; "zscore" uses the case's own mean and deviation, "cohort" those
-    of the training part for its modality. ``augment`` gets the item (numpy arrays) and a generator
+    window: None gives stored values (int16 HU or float32). To [0, 1]: a name of the study file
+    ("lung") maps a CT by that window in HU, and everything else by "percentiles"; those are the
+    case's own, 0.5 % becoming 0 and 99.5 % becoming 1; (level, width) maps every image alike.
+    "zscore" uses the case's own mean and deviation, "cohort" those of the training part for its
+    modality. ``augment`` gets the item (numpy arrays) and a generator
     that depends on ``seed``, epoch and number only; ``transform`` gets the item last.
     ``as_torch``: tensors instead of arrays; by default when torch has been imported already.
 
@@ -77,7 +80,7 @@ class CohortDataset:
         """
         entry = self.cases[number]
         case = self.case(number, everything=False)
-        own = (case.statistics["mean"], case.statistics["std"])
+        own = Intensities.of(case.statistics)
         item: Item = {
             "image": self._scaling.applied(case.image, entry.modality, own)[np.newaxis],
             "mask": case.mask[np.newaxis],

@@ -165,7 +165,6 @@ class PatchDataset:
         self, case: MappedCase, entry: IndexEntry, place: Place, into: Mapping[str, VoxelArray]
     ) -> Item:
         table = case.table
-        own = (table.mean, table.std)
         start = _reversed(place)
         affine = np.array(table.geometry.affine)
         affine[:3, 3] += affine[:3, :3] @ start
@@ -177,7 +176,7 @@ class PatchDataset:
             "position": np.array(start),
             "spacing": np.array(table.geometry.spacing),
             "affine": affine,
-            "pad_value": self._scaling.of_value(table.pad_value, entry.modality, own),
+            "pad_value": self._scaling.of_value(table.pad_value, entry.modality, table.intensities),
         }
         if self.boxes:
             item["boxes"], item["box_labels"] = clipped_boxes(table, place, self.patch_shape)
@@ -190,8 +189,7 @@ class PatchDataset:
         if self._scaling.kind == "stored":
             return self._voxels(case, "image", place, pad, out)
         stored = self._voxels(case, "image", place, pad, None)
-        own = (case.table.mean, case.table.std)
-        return self._scaling.applied(stored, modality, own, out)
+        return self._scaling.applied(stored, modality, case.table.intensities, out)
 
     def _voxels(
         self, case: MappedCase, name: str, place: Place, pad: float, out: VoxelArray | None

@@ -7,7 +7,7 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from MedPrepLib.filters import PIPELINES, applied
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.load.case import damage_named, read_head
 from MedPrepLib.load.guard import HDF5_ERRORS, MAX_CHUNK_BYTES, opened, pipeline_of
+from MedPrepLib.load.intensities import Intensities
 
 if TYPE_CHECKING:
     import h5py
@@ -80,7 +81,7 @@ class CaseTable:
 
     ``bricks``: image, mask and ``foreground/<label name>`` (only labels with coordinates).
     ``foreground``: label names in schema order. ``boxes`` (n, 6) and ``box_labels`` (n,) as in
-    load.LoadedCase. ``mean`` and ``std`` are those of the whole image.
+    load.LoadedCase. ``intensities`` are those of the whole image.
     """
 
     id: str
@@ -88,8 +89,7 @@ class CaseTable:
     pad_value: float
     annotated: bool
     ignore_value: int | None
-    mean: float
-    std: float
+    intensities: Intensities
     boxes: npt.NDArray[np.int32]
     box_labels: npt.NDArray[np.int32]
     bricks: Mapping[str, Bricks]
@@ -133,8 +133,7 @@ def table_in(file: h5py.Group, path: Path | str) -> CaseTable:
         pad_value=head.pad_value,
         annotated=head.annotated,
         ignore_value=head.ignore_value,
-        mean=float(head.statistics["mean"]),
-        std=float(head.statistics["std"]),
+        intensities=Intensities.of(head.statistics),
         boxes=head.boxes,
         box_labels=head.box_labels,
         bricks=bricks,
@@ -178,8 +177,7 @@ def encoded(table: CaseTable) -> bytes:
         "pad_value": table.pad_value,
         "annotated": table.annotated,
         "ignore_value": table.ignore_value,
-        "mean": table.mean,
-        "std": table.std,
+        "intensities": asdict(table.intensities),
         "boxes": table.boxes.tolist(),
         "box_labels": table.box_labels.tolist(),
         "bricks": {
@@ -232,8 +230,7 @@ def _table(data: bytes) -> CaseTable:
         pad_value=head["pad_value"],
         annotated=head["annotated"],
         ignore_value=head["ignore_value"],
-        mean=head["mean"],
-        std=head["std"],
+        intensities=Intensities(**head["intensities"]),
         boxes=np.array(head["boxes"], dtype=np.int32).reshape(-1, 6),
         box_labels=np.array(head["box_labels"], dtype=np.int32),
         bricks=bricks,

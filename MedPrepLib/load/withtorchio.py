@@ -12,6 +12,7 @@ from MedPrepLib.geometry import LPS_TO_RAS
 from MedPrepLib.load.case import read_case
 from MedPrepLib.load.dataset import Item
 from MedPrepLib.load.index import Split, open_cohort
+from MedPrepLib.load.intensities import Intensities
 from MedPrepLib.load.scaling import Scaling, Window, scaling_of
 from MedPrepLib.load.tensors import tensor
 
@@ -29,7 +30,7 @@ class CaseReader:
         case = read_case(path, everything=False)
         array = case.mask
         if self.kind == "image":
-            own = (case.statistics["mean"], case.statistics["std"])
+            own = Intensities.of(case.statistics)
             array = self.scaling.applied(case.image, self.modality, own)
         return _turned(array[np.newaxis]), LPS_TO_RAS @ case.geometry.affine
 

@@ -131,10 +131,39 @@ def test_windows_come_from_the_study_file(cohort: Path):
         np.testing.assert_allclose(scaled, expected, atol=1e-6)
         pair = CohortDataset(cohort, "test", window=(level, width), as_torch=False)[0]["image"]
         np.testing.assert_array_equal(pair, scaled)
-    with pytest.raises(WindowError, match="known: lung, narrow, zscore, cohort"):
+    with pytest.raises(WindowError, match="known: lung, narrow, percentiles, zscore, cohort"):
         CohortDataset(cohort, window="bone")
     with pytest.raises(WindowError, match="positive"):
         CohortDataset(cohort, window=(0, 0))
+
+
+def test_a_window_in_hounsfield_units_leaves_mr_to_its_own_percentiles(cohort: Path):
+    """The MR of a mixed cohort; MONAI interpolates between two voxels, we take one of them."""
+    transforms = pytest.importorskip("monai.transforms")
+    scaled = {}
+    for window in ("lung", "percentiles"):
+        items = CohortDataset(cohort, None, window=window, as_torch=False)
+        scaled[window] = {item["id"]: item for item in items}
+    for case in CohortDataset(cohort, None).cases:
+        lung, own = (scaled[window][case.id]["image"] for window in ("lung", "percentiles"))
+        assert np.array_equal(lung, own) == (case.modality == "MR")
+        assert scaled["percentiles"][case.id]["pad_value"] == 0.0
+        stored = open_cohort(cohort).read(case.id).image[np.newaxis].astype(np.float32)
+        theirs = transforms.ScaleIntensityRangePercentiles(0.5, 99.5, 0.0, 1.0, clip=True)
+        np.testing.assert_allclose(own, np.asarray(theirs(stored)), atol=2e-3)
+        assert own.min() == 0.0
+        assert own.max() == 1.0
+        assert own.dtype == np.float32
+
+
+def test_percentiles_that_were_not_packed_are_asked_for(cohort: Path):
+    from MedPrepLib.load.intensities import Intensities
+    from MedPrepLib.load.scaling import Scaling
+
+    own = Intensities.of({"mean": 1.0, "std": 1.0, "percentiles": {"0.5": 0.0, "99": 7.0}})
+    with pytest.raises(WindowError, match=r"percentiles 0\.5 and 99\.5: add them to standardize\."):
+        Scaling("hounsfield", 40, 80).applied(np.zeros(3, np.int16), "MR", own)
+    Scaling("hounsfield", 40, 80).applied(np.zeros(3, np.int16), "CT", own)
 
 
 def test_z_scores_use_the_case_or_the_training_part(cohort: Path):
@@ -150,6 +179,7 @@ def test_z_scores_use_the_case_or_the_training_part(cohort: Path):
 
 
 def test_the_z_score_of_a_constant_case_is_zero(tmp_path: Path):
+    from MedPrepLib.load.intensities import Intensities
     from MedPrepLib.load.scaling import Scaling
 
     packed = packed_case()
@@ -157,7 +187,9 @@ def test_the_z_score_of_a_constant_case_is_zero(tmp_path: Path):
     statistics = type(packed.statistics)(9, 9.0, 0.0, 9.0, 9.0, {})
     constant = replace(packed, image=flat, statistics=statistics)
     path = tmp_path / write_case(tmp_path, constant, Pack(), SCHEMA).name
-    assert not Scaling("zscore").applied(read_case(path).image, "CT", (9.0, 0.0)).any()
+    own = Intensities(9.0, 0.0, 9.0, 9.0)
+    for kind in ("zscore", "percentiles"):
+        assert not Scaling(kind).applied(read_case(path).image, "MR", own).any()
 
 
 def test_boxes_and_labels_follow_the_task(tmp_path: Path):

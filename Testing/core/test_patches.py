@@ -158,7 +158,7 @@ def test_a_patch_larger_than_the_volume_is_centered_and_padded(raw: Path):
 def test_windows_and_z_scores_are_those_of_whole_cases(raw: Path):
     from MedPrepLib.load import CohortDataset
 
-    for window in ("lung", (40.0, 80.0), "zscore", "cohort"):
+    for window in ("lung", (40.0, 80.0), "percentiles", "zscore", "cohort"):
         whole = CohortDataset(raw, "test", window=window, as_torch=False)[0]
         patch = PatchDataset(raw, (44, 45, 37), "test", window=window, as_torch=False)[0]
         np.testing.assert_array_equal(patch["image"], whole["image"])
