@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from core.cohort_samples import SCHEMA, build_cohort, oblique
 
-from MedPrepLib.augment import AugmentError, Draw, Policy, policy_of, previews
+from MedPrepLib.augment import AugmentError, Draw, Policy, policy_of, preview_of, strip
 from MedPrepLib.augment.field import (
     Elastic,
     coordinates,
@@ -294,15 +294,19 @@ def test_slice_labels_follow_flips_and_refuse_rotations(tmp_path: Path):
         policy.applied(item, Draw((1.0, 0, 0)))
 
 
-def test_the_policy_of_a_cohort_is_that_of_its_study_file(tmp_path: Path):
+def cohort_with(folder: Path, augment: str) -> None:
     import json
 
     from MedPrepLib import layout
 
-    build_cohort(tmp_path)
-    tree = json.loads((tmp_path / layout.MANIFEST_NAME).read_bytes())
-    tree["config"] = STUDY + "rotation_deg = 3"
-    (tmp_path / layout.MANIFEST_NAME).write_bytes(layout.sealed(tree)[0])
+    build_cohort(folder)
+    tree = json.loads((folder / layout.MANIFEST_NAME).read_bytes())
+    tree["config"] = STUDY + augment
+    (folder / layout.MANIFEST_NAME).write_bytes(layout.sealed(tree)[0])
+
+
+def test_the_policy_of_a_cohort_is_that_of_its_study_file(tmp_path: Path):
+    cohort_with(tmp_path, "rotation_deg = 3")
     assert policy_of(tmp_path).settings.rotation_deg == 3
 
 
@@ -311,18 +315,63 @@ def test_coordinates_of_nothing_are_the_voxels_themselves():
     np.testing.assert_allclose(found, np.indices((3, 4, 5)), atol=1e-6)
 
 
-def test_previews_show_the_item_and_what_becomes_of_it():
+def cells(png: bytes) -> list[list[np.ndarray]]:
+    """The pictures of a strip without their captions, of rows that are equally high."""
     import io
 
     from PIL import Image
 
-    item = item_of(Geometry((24, 26, 16), (0.5, 1.0, 2.5)))
-    pictures = previews(Policy(Augment(), SCHEMA), item, count=3)
-    shown = [np.asarray(Image.open(io.BytesIO(data))) for data in pictures]
-    assert [picture.shape for picture in shown] == [(52, 24, 3)] * 4
-    assert len(set(pictures)) == 4
-    assert pictures == previews(Policy(Augment(), SCHEMA), item, count=3)
-    # The kidney is on slice 8 and has a color; everything else there is gray.
-    colored = shown[0].max(axis=2) != shown[0].min(axis=2)
-    assert colored[20, 8]
-    assert not colored[2, 2]
+    from MedPrepLib.augment.preview import CAPTION, CELL
+
+    sheet = np.asarray(Image.open(io.BytesIO(png)))[CAPTION:]
+    high = CELL * 13 // 12  # 24 x 26 voxels of 1 mm
+    return [
+        [sheet[top : top + high, left : left + CELL] for left in range(0, sheet.shape[1], CELL)]
+        for top in range(0, sheet.shape[0], high)
+    ]
+
+
+def test_a_strip_shows_the_items_and_every_change_at_its_limit():
+    from MedPrepLib.augment.preview import limits
+
+    policy = Policy(Augment(flips=("left-right", "anterior-posterior")), SCHEMA)
+    items = [item_of(Geometry((24, 26, 16), (1.0, 1.0, 2.5)), seed) for seed in (0, 1)]
+    columns = dict(limits(policy, items[0], np.random.default_rng(0)))
+    assert list(columns) == [
+        "before", "10 deg about L", "10 deg about P", "10 deg about S", "left-right",
+        "anterior-posterior", "elastic 4 mm", "contrast -0.15", "contrast +0.15", "noise 0.01",
+        "by chance",
+    ]  # fmt: skip
+    assert set(np.abs(columns["elastic 4 mm"].elastic.coefficients).ravel()) == {4.0}
+    png = strip(policy, items)
+    assert png == strip(policy, items)
+    shown = cells(png)
+    assert [len(row) for row in shown] == [len(columns)] * 2
+    for row in shown:
+        before, *changed = row
+        assert before.shape == (173, 160, 3)
+        assert not any(np.array_equal(before, one) for one in changed)
+        # Mirrored pixels, but for the outline: the kidney becomes its partner, or has none.
+        gray = (before == before[..., :1]).all(axis=2)
+        np.testing.assert_array_equal(before[:, ::-1][gray[:, ::-1]], row[4][gray[:, ::-1]])
+        assert (before.max(axis=2) != before.min(axis=2)).any()
+        assert abs(float(row[7][gray].std()) / float(before[gray].std()) - 0.85) < 0.02
+    assert not np.array_equal(shown[0][0], shown[1][0])
+
+
+def test_what_a_policy_leaves_out_has_no_column():
+    from MedPrepLib.augment.preview import limits
+
+    item = item_of(Geometry((24, 26, 16), (1.0, 1.0, 2.5)))
+    still = Policy(Augment(**STILL), SCHEMA)
+    names = [name for name, _ in limits(still, item, np.random.default_rng(0))]
+    assert names == ["before", "by chance"]
+    shown = cells(strip(still, [item]))
+    np.testing.assert_array_equal(shown[0][0], shown[0][1])
+
+
+def test_the_strip_of_a_cohort_shows_its_first_cases(tmp_path: Path):
+    cohort_with(tmp_path, "rotation_deg = 3")
+    png = preview_of(tmp_path, 2, size=(24, 26, 16))
+    assert len(cells(png)[0]) == 9  # no flips
+    assert png != preview_of(tmp_path, 2, size=(24, 26, 16), window="lung")
