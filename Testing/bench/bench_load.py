@@ -4,13 +4,15 @@ Run from the repository root: ``python Testing/bench/bench_load.py [--cases 12] 
 time of one process and one thread each, candidates take turns in one run, medians; files are in
 the page cache. Rows that say cold are wall clock, on files dropped from it. A tool that is not
 installed is named and left out; a slow one loads fewer patches. Patches are 96 x 96 x 96 voxels of
-an int16 image and its mask, in batches of two; a patch's time is what is printed.
+an int16 image and its mask, in batches of two; a patch's time is what is printed. nnU-Net's own
+loader hands over float32, so its row is compared with our batches of float32 tensors as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import importlib
 import itertools
 import os
@@ -27,6 +29,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from MedPrepLib.config.settings import Pack
+from MedPrepLib.errors import UnsupportedError
+from MedPrepLib.export import export_cohort
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
 from MedPrepLib.labels import Label, LabelSchema
@@ -69,7 +73,7 @@ def phantom(seed):
 
 
 def make_data(folder, count):
-    """Every candidate's files: case files by codec, .npy, NIfTI, DICOM, HDF5, LMDB."""
+    """Every candidate's files: case files by codec, .npy, NIfTI, DICOM."""
     import SimpleITK as sitk
 
     rows = {codec: [] for codec in CODECS}
@@ -92,6 +96,8 @@ def make_data(folder, count):
             write_dicom(sitk, folder / f"dicom{n}", image)
     for codec in CODECS:
         write_manifest(folder / codec, manifest_of(rows[codec]))
+    with contextlib.suppress(UnsupportedError):  # without lmdb its rows are left out
+        export_cohort(folder / "raw", "lmdb", folder / "one.lmdb")
 
 
 def manifest_of(rows):
@@ -155,6 +161,19 @@ def threads(dataset):
     return load
 
 
+def data_loader(dataset):
+    """What a training script without worker processes gets: batches of two, as tensors."""
+    data = importlib.import_module("torch.utils.data")
+    dataset = copy.copy(dataset)
+    dataset.as_torch = True
+
+    def load(count):
+        for _ in zip(range(count // 2), data.DataLoader(dataset, 2, shuffle=True), strict=False):
+            pass
+
+    return load
+
+
 def memmap(folder, cases):
     image = np.empty((2, EDGE, EDGE, EDGE), np.int16)
     mask = np.empty(image.shape, np.uint8)
@@ -180,8 +199,8 @@ def hyperslabs(folder, codec, cases):
     return load
 
 
-def lmdb_bricks(lmdb, folder, cases):
-    """Whole cases as LMDB values, patches cut out of the mapped value."""
+def lmdb_volumes(lmdb, folder, cases):
+    """Whole arrays as LMDB values, patches cut out of the mapped value."""
     env = lmdb.open(str(folder / "lmdb"), map_size=1 << 40, readahead=False)
     with env.begin(write=True) as text:
         for n in range(cases):
@@ -194,6 +213,50 @@ def lmdb_bricks(lmdb, folder, cases):
                 for name, kind in (("image", np.int16), ("mask", np.uint8)):
                     value = np.frombuffer(text.get(f"{name}{case}".encode()), kind)
                     cut(value.reshape(SHAPE), start).copy()
+
+    return load
+
+
+def nnunet_dataset(nnunet, folder, cases):
+    """nnU-Net's preprocessed data set of the same cases, saved as its preprocessor saves them."""
+    target = folder / "nnunet"
+    target.mkdir(exist_ok=True)
+    shape = (1, *SHAPE)
+    blocks, chunks = nnunet.comp_blosc2_params(shape, (EDGE,) * 3)
+    for n in range(cases):
+        if not (target / f"c{n:03}.pkl").is_file():
+            image = np.load(folder / f"image{n}.npy").astype(np.float32)[None]
+            mask = np.load(folder / f"mask{n}.npy").astype(np.int8)[None]
+            found = {label: np.argwhere(mask == label)[::97] for label in (1, 2)}
+            nnunet.nnUNetDatasetBlosc2.save_case(
+                (image - image.mean()) / image.std(), mask, {"class_locations": found},
+                str(target / f"c{n:03}"), chunks=chunks, blocks=blocks,
+            )  # fmt: skip
+    return nnunet.nnUNetDatasetBlosc2(str(target))
+
+
+def nnunet_batches(dataset):
+    """nnUNetDataLoader without transforms: crops, batches of two, tensors of float32."""
+    loading = importlib.import_module("nnunetv2.training.dataloading.data_loader")
+    labels = importlib.import_module("nnunetv2.utilities.label_handling.label_handling")
+    manager = labels.LabelManager({"background": 0, "organ": 1, "lesion": 2}, None)
+    edges = (EDGE,) * 3
+    loader = loading.nnUNetDataLoader(dataset, 2, edges, edges, manager)
+
+    def load(count):
+        for _ in range(count // 2):
+            loader.generate_train_batch()
+
+    return load
+
+
+def nnunet_crops(dataset):
+    """What its loader does to read a patch, and nothing else."""
+
+    def load(count):
+        for case, start in places(count, len(dataset.identifiers)):
+            for array in dataset.load_case(dataset.identifiers[case])[:2]:
+                array[(slice(None), *(slice(a, a + EDGE) for a in start))]
 
     return load
 
@@ -215,6 +278,18 @@ def naive(folder, source):
     return load
 
 
+def nibabel_crops(nib, folder):
+    """A slice of nibabel's array proxy: the gzip stream is decoded up to the patch's end."""
+
+    def load(count):
+        for case, start in places(count, 4):
+            for name in ("image", "mask"):
+                proxy = nib.load(folder / f"{name}{case}.nii.gz").dataobj
+                np.asarray(proxy[tuple(slice(a, a + EDGE) for a in start[::-1])])
+
+    return load
+
+
 def torchio_queue(tio, folder):
     def load(count):
         subjects = [
@@ -232,8 +307,8 @@ def torchio_queue(tio, folder):
     return load
 
 
-def monai_cache(monai, folder):
-    """Decoded cases in memory, a random crop for each item."""
+def monai_cache(folder, *, persistent=False):
+    """Decoded cases in memory (or as torch saved them), a random crop for each item."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = importlib.import_module("monai.data")
@@ -247,7 +322,12 @@ def monai_cache(monai, folder):
             t.RandSpatialCropd(keys, (EDGE,) * 3, random_size=False),
         ]
     )
-    cached = data.CacheDataset(files, chain, progress=False, num_workers=1)
+    if persistent:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cached = data.PersistentDataset(files, chain, folder / "persistent")
+    else:
+        cached = data.CacheDataset(files, chain, progress=False, num_workers=1)
     return lambda count: [cached[n % 4] for n in range(count)]
 
 
@@ -265,7 +345,7 @@ class Table:
         """``candidates``: (name, work, patches a round, target as (lowest, of ours / of it))."""
         times = {name: [] for name, *_ in candidates}
         for _, work, count, _ in candidates:
-            work(min(count, 4))
+            work(count if count > 20 else 4)  # what is quick is slower the first time
         for turn in range(self.rounds):
             for name, work, count, _ in candidates:
                 if count > 9 or turn < 2:
@@ -295,52 +375,96 @@ def peer(name):
         return None
 
 
+def verified(dataset):
+    """The dataset after its bricks were read once: checksums are verified at the first touch."""
+    whole = copy.copy(dataset)
+    whole.sampling = "grid"
+    places = [len(whole._grid(whole.tables.table(entry))) for entry in whole.cases]
+    whole._ends = list(itertools.accumulate(places))
+    for n in range(len(whole)):
+        whole.item(n)
+    return dataset
+
+
+def as_floats(folder, dataset, cases):
+    """The same patches as float32 in [0, 1], of bricks that were verified for ``dataset``."""
+    floats = patches_of(folder, dataset.tables.folder.name, cases, window=(-600.0, 1500.0))
+    floats.tables = dataset.tables
+    return floats
+
+
 def warm_rows(table, folder, cases):
-    raw, packed = patches_of(folder, "raw", cases), patches_of(folder, "lz4", cases)
-    for dataset in (raw, packed):  # every brick once: checksums are verified at the first touch
-        whole = patches_of(folder, dataset.tables.folder.name, cases, sampling="grid")
-        whole.tables = dataset.tables
-        for n in range(len(whole)):
-            whole.item(n)
-    floats = {"window": (-600.0, 1500.0)}
+    raw, packed, portable = (verified(patches_of(folder, x, cases)) for x in CODECS)
     ours = "bricks raw"
     rows = [
         (ours, bricks(raw), 200, None),
         ("bricks raw, 2 threads reading ahead", threads(raw), 200, None),
         ("bricks lz4", bricks(packed), 200, None),
         ("bricks lz4, 2 threads reading ahead", threads(packed), 200, None),
-        (
-            "bricks raw, as float32 in [0, 1]",
-            bricks(patches_of(folder, "raw", cases, **floats)),
-            100,
-            None,
-        ),
-        (
-            "bricks lz4, as float32 in [0, 1]",
-            bricks(patches_of(folder, "lz4", cases, **floats)),
-            100,
-            None,
-        ),
-        ("bricks gzip", bricks(patches_of(folder, "gzip", cases)), 20, None),
+        ("bricks raw, as float32 in [0, 1]", bricks(as_floats(folder, raw, cases)), 100, None),
+        ("bricks lz4, as float32 in [0, 1]", bricks(as_floats(folder, packed, cases)), 100, None),
+        ("bricks gzip", bricks(portable), 20, None),
         ("np.memmap of .npy", memmap(folder, cases), 200, 1),
         ("h5py hyperslabs, raw", hyperslabs(folder, "raw", cases), 100, 1),
         ("h5py hyperslabs, gzip", hyperslabs(folder, "gzip", cases), 10, 1),
         ("NIfTI whole, SimpleITK", naive(folder, "NIfTI"), 4, 100),
         ("DICOM whole, SimpleITK", naive(folder, "DICOM"), 4, 100),
     ]
-    lmdb, tio, monai = peer("lmdb"), peer("torchio"), peer("monai")
-    peer("nnunetv2")
-    if lmdb is not None:
-        rows.append(("LMDB, whole volumes", lmdb_bricks(lmdb, folder, cases), 100, 1))
-    if tio is not None:
-        rows.append(("torchio Queue (nii.gz)", torchio_queue(tio, folder), 4, 60))
-    if monai is not None:
-        rows.append(("MONAI CacheDataset", monai_cache(monai, folder), 8, 40))
+    rows += [*peer_rows(folder, cases), *tensor_rows(folder, raw, packed, cases)]
     medians = table.rows(ours, rows)
-    for what in ("", ", 2 threads reading ahead", ", as float32 in [0, 1]"):
+    both = ("", ", 2 threads reading ahead", ", as float32 in [0, 1]", ", tensors")
+    for what in (x for x in both if f"bricks raw{x}" in medians):
         share = medians[f"bricks raw{what}"] / medians[f"bricks lz4{what}"]
         missed = "" if share >= 0.6 else "  missed"
         print(f"{f'lz4 beside raw{what}':<48}{share:21.2f}x{'>= 0.6x':>13}{missed}")
+    if NNUNET in medians:
+        table.line(f"{NNUNET} beside ours", medians[NNUNET], medians[TENSORS], 3)
+
+
+TENSORS = "bricks raw, float32 tensors"
+NNUNET = "nnU-Net's loader"
+
+
+def tensor_rows(folder, raw, packed, cases):
+    """A torch DataLoader in this process, and nnU-Net's loader, which does the same."""
+    if peer("torch") is None:
+        return []
+    floats = as_floats(folder, raw, cases)
+    rows = [
+        ("bricks raw, tensors", data_loader(raw), 100, None),
+        ("bricks lz4, tensors", data_loader(packed), 100, None),
+        (TENSORS, data_loader(floats), 100, None),
+    ]
+    nnunet = peer("nnunetv2.training.dataloading.nnunet_dataset")
+    if nnunet is not None:
+        theirs = nnunet_dataset(nnunet, folder, cases)
+        rows += [
+            (NNUNET, nnunet_batches(theirs), 40, 3),
+            ("nnU-Net's Blosc2, crops alone", nnunet_crops(theirs), 40, 3),
+        ]
+    return rows
+
+
+def peer_rows(folder, cases):
+    lmdb, tio, monai, nib = (peer(name) for name in ("lmdb", "torchio", "monai", "nibabel"))
+    rows = []
+    if lmdb is not None:
+        one = PatchDataset(
+            folder / "one.lmdb", (EDGE,) * 3, None,
+            samples_per_case=20, sampling="uniform", as_torch=False,
+        )  # fmt: skip
+        rows += [
+            ("bricks raw, in one LMDB (medprep export)", bricks(verified(one)), 200, None),
+            ("LMDB, a volume a value", lmdb_volumes(lmdb, folder, cases), 100, 1),
+        ]
+    if nib is not None:
+        rows.append(("NIfTI crops, nibabel", nibabel_crops(nib, folder), 4, 100))
+    if tio is not None:
+        rows.append(("torchio Queue (nii.gz)", torchio_queue(tio, folder), 4, 60))
+    if monai is not None:
+        rows.append(("MONAI CacheDataset", monai_cache(folder), 8, 40))
+        rows.append(("MONAI PersistentDataset", monai_cache(folder, persistent=True), 8, 40))
+    return rows
 
 
 def drop_caches(folder):
@@ -354,7 +478,10 @@ def drop_caches(folder):
 
 
 def cold_rows(table, folder, cases, count=24):
-    """Fresh datasets on files that are not in the page cache; checksums included."""
+    """Fresh datasets on files that are not in the page cache; checksums included.
+
+    Disks are moody: twice as many rounds, and the ratio is the median of theirs.
+    """
     work = {
         "cold: bricks lz4": lambda: bricks(patches_of(folder, "lz4", cases)),
         "cold: bricks raw": lambda: bricks(patches_of(folder, "raw", cases)),
@@ -363,18 +490,18 @@ def cold_rows(table, folder, cases, count=24):
     for codec in ("lz4", "raw"):  # the tables, as a training node has them
         importlib.import_module("MedPrepLib.load").build_index(folder / codec)
     times = {name: [] for name in work}
-    for _ in range(table.rounds):
+    for _ in range(2 * table.rounds):
         for name, make in work.items():
             load = make()
             drop_caches(folder)
             start = time.perf_counter()
             load(count)
             times[name].append((time.perf_counter() - start) / count * 1e3)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    ours = medians["cold: bricks lz4"]
-    table.line("cold: bricks lz4", ours, ours, None)
-    table.line("cold: bricks raw", medians["cold: bricks raw"], ours, None)
-    table.line("cold: np.memmap", medians["cold: np.memmap"], ours, 3)
+    for name, target in (("bricks lz4", None), ("bricks raw", None), ("np.memmap", 3)):
+        found = times[f"cold: {name}"]
+        ratios = [a / b for a, b in zip(found, times["cold: bricks lz4"], strict=True)]
+        ms = statistics.median(found)
+        table.line(f"cold: {name}", ms, ms / statistics.median(ratios), target)
 
 
 MEMORY = """

@@ -3,9 +3,9 @@
 Run from the repository root: ``python Testing/bench/bench_pack.py [--slices 120] [--rounds 3]``.
 CPU time in a process of its own for each candidate and round, which take turns; memory is the
 growth of the process above its imports (the kernel's VmHWM). The series is synthetic: body,
-air, noise of a scanner, 512 x 512 slices. nnU-Net's way (Blosc2, level 8, Zstd, its own chunks:
-nnunetv2/training/dataloading/nnunet_dataset.py, nnUNetDatasetBlosc2.save_case) is imitated with
-blosc2 where that is installed, and left out where it is not.
+air, noise of a scanner, 512 x 512 slices. nnU-Net's row is SimpleITK's reader, z-scores and
+nnU-Net's own nnUNetDatasetBlosc2.save_case with an empty mask; it is left out where nnU-Net is not
+installed.
 """
 
 from __future__ import annotations
@@ -78,17 +78,19 @@ def result():
     return target + "/sitk.h5"
 """
 NNUNET = """
-import blosc2, numpy, SimpleITK as sitk
-blosc2.set_nthreads(1)
+import warnings
+warnings.simplefilter("ignore")
+import blosc2, numpy, SimpleITK as sitk, torch
+from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 def work():
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(source))
     array = sitk.GetArrayFromImage(reader.Execute()).astype("float32")
     array = ((array - array.mean()) / array.std())[None]
-    blosc2.asarray(numpy.ascontiguousarray(array), urlpath=result(), chunks=(1, 64, 128, 128),
-                   blocks=(1, 32, 32, 32), mmap_mode="w+",
-                   cparams=dict(codec=blosc2.Codec.ZSTD, clevel=8))
+    blocks, chunks = comp_blosc2_params(array.shape, (96, 96, 96))
+    nnUNetDatasetBlosc2.save_case(array, numpy.zeros(array.shape, "int8"), {},
+                                  target + "/case", chunks=chunks, blocks=blocks)
 def result():
     return target + "/case.b2nd"
 """
@@ -131,10 +133,10 @@ def main():
     options = parser.parse_args()
     candidates = {f"MedPrep {c}": OURS.format(codec=c) for c in ("raw", "lz4", "gzip")}
     candidates["SimpleITK + h5py gzip-4"] = SITK
-    if importlib.util.find_spec("blosc2"):
-        candidates["SimpleITK + Blosc2 like nnU-Net"] = NNUNET
+    if importlib.util.find_spec("nnunetv2"):
+        candidates["SimpleITK + nnU-Net's save_case"] = NNUNET
     else:
-        print("blosc2 is not installed; the row of nnU-Net is left out (pip install blosc2)")
+        print("nnunetv2 is not installed; its row is left out (pip install '.[bench]')")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "ct"
         source.mkdir()
@@ -148,7 +150,7 @@ def main():
 
 def show(found, voxel_bytes):
     own = statistics.median(row[0] for row in found["MedPrep raw"])
-    targets = {"SimpleITK + h5py gzip-4": 3, "SimpleITK + Blosc2 like nnU-Net": 8}
+    targets = {"SimpleITK + h5py gzip-4": 3, "SimpleITK + nnU-Net's save_case": 8}
     print(f"{'':<34}{'CPU':>9}{'memory':>12}{'size':>11}{'smaller':>9}{'of raw':>9}{'target':>8}")
     for name, rows in found.items():
         seconds, memory, size = (statistics.median(column) for column in zip(*rows, strict=True))
