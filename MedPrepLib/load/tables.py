@@ -30,7 +30,7 @@ MAX_KEPT = 512
 """Tables that are kept decoded when an index file can give them again."""
 
 _MAGIC = b"MEDPREPX"
-_VERSION = 2
+_VERSION = 3
 _LENGTH = struct.Struct("<I")
 _MAX_HEAD = 1 << 16
 _OF_A_PROCESS = {"_file", "_mapped", "_places", "_lock"}
@@ -41,7 +41,8 @@ def build_index(cohort_dir: Path | str) -> Path:
 
     A run does so by itself; this is for cohorts that have none, and for exports to one file, beside
     which it lies. Every case is opened, checked and left as it is. The index belongs to these very
-    cases and is ignored beside others. Errors as for load.read_case; OSError when the folder cannot be written.
+    cases and is ignored beside others. Errors as for load.read_case; OSError when the folder cannot
+    be written.
     """
     index = open_cohort(cohort_dir)
     path = _index_path(index.folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from core.small_studies import finished, write_study
@@ -45,12 +46,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The case files of which tables are made, as they are opened."""
     names: list[str] = []
 
-    def read(path: Path) -> tables.CaseTable:
+    def read(file: h5py.Group, path: str) -> tables.CaseTable:
         names.append(Path(path).name)
-        return original(path)
+        return original(file, path)
 
-    original = tables.read_table
-    monkeypatch.setattr(tables, "read_table", read)
+    original = tables.table_in
+    monkeypatch.setattr(tables, "table_in", read)
     return names
 
 
