@@ -307,7 +307,9 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _verdict(verdict: Verdict, apart: float, cause: str, sentence: str) -> GridVerdict:
-    return GridVerdict(verdict, apart, cause, f"{sentence}; corners are {apart:.4g} mm apart.")
+    # Below a tenth of a micrometer, digits tell of floating point and of nothing else.
+    distance = "less than 0.0001" if 0 < apart < 0.0001 else f"{apart:.4g}"
+    return GridVerdict(verdict, apart, cause, f"{sentence}; corners are {distance} mm apart.")
 
 
 def _refused(image: Geometry, finding: Finding) -> Aligned:

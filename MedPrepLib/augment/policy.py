@@ -23,7 +23,7 @@ from MedPrepLib.config.settings import Augment
 from MedPrepLib.errors import ConfigError, MedPrepError
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.load.index import open_cohort
+from MedPrepLib.load.index import CohortIndex, open_cohort
 
 Item = dict[str, Any]
 
@@ -149,9 +149,9 @@ class Policy:
                 item[name] = item[name][..., swapped_columns(self.schema)]
 
 
-def policy_of(cohort_dir: Path | str) -> Policy:
+def policy_of(cohort: Path | str | CohortIndex) -> Policy:
     """The policy in the study file of a cohort (its section ``[augment]``, or the defaults)."""
-    index = open_cohort(cohort_dir)
+    index = cohort if isinstance(cohort, CohortIndex) else open_cohort(cohort)
     study = parse_study(index.config, "manifest.json", schema=index.labels)
     return Policy(study.augment, index.labels)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from MedPrepLib.augment.field import Elastic, random_elastic
 from MedPrepLib.augment.policy import Draw, Item, Policy, policy_of
 from MedPrepLib.labels import LabelSchema
+from MedPrepLib.load.index import CohortIndex
 from MedPrepLib.load.patches import PatchDataset, Size
 from MedPrepLib.load.scaling import PERCENTILES, Window
 
@@ -30,7 +31,7 @@ Column = tuple[str, Draw]
 
 
 def preview_of(
-    cohort_dir: Path | str,
+    cohort: Path | str | CohortIndex,
     count: int = 3,
     *,
     size: Size = SIZE,
@@ -43,10 +44,10 @@ def preview_of(
     policy_of and PatchDataset.
     """
     patches = PatchDataset(
-        cohort_dir, size, None, background=0, window=window, seed=seed, as_torch=False
+        cohort, size, None, background=0, window=window, seed=seed, as_torch=False
     )
     items = [patches.item(n) for n in range(min(count, len(patches)))]
-    return strip(policy_of(cohort_dir), items, seed)
+    return strip(policy_of(cohort), items, seed)
 
 
 def strip(policy: Policy, items: Sequence[Item], seed: int = 0) -> bytes:

@@ -109,14 +109,15 @@ def open_cohort(cohort_dir: Path | str) -> CohortIndex:
     folder = Path(cohort_dir)
     tree = layout.unsealed(read_manifest_bytes(folder), layout.MANIFEST_NAME)
     try:
-        return _index(folder, tree)
+        return index_of(folder, tree)
     except CohortError:
         raise
     except _ODD_ERRORS as error:
         raise CohortError(f"{layout.MANIFEST_NAME} is no manifest of a cohort: {error}") from None
 
 
-def _index(folder: Path, tree: dict[str, Any]) -> CohortIndex:
+def index_of(folder: Path, tree: dict[str, Any]) -> CohortIndex:
+    """The index of a cohort whose manifest says ``tree``; CohortError when that leads elsewhere."""
     return CohortIndex(
         folder=folder,
         study=str(tree["study"]),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from MedPrepLib.errors import MedPrepError
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.load.dataset import Augment, Item
-from MedPrepLib.load.index import IndexEntry, Split, open_cohort
+from MedPrepLib.load.index import CohortIndex, IndexEntry, Split, open_cohort
 from MedPrepLib.load.mapped import MappedCase
 from MedPrepLib.load.sampling import Place, around, balanced, grid, uniform
 from MedPrepLib.load.scaling import Window, scaling_of
@@ -35,7 +35,7 @@ class PatchError(MedPrepError, ValueError):
 
 
 class PatchDataset:
-    """Patches of the cases of one part of a cohort.
+    """Patches of the cases of one part of a cohort (its folder, or what open_cohort says of it).
 
     patch_size, overlap: voxels along i, j, k. sampling: "uniform" (anywhere inside), "balanced"
     (around a voxel of a label, labels alike; anywhere with probability ``background``), or "grid"
@@ -60,7 +60,7 @@ class PatchDataset:
 
     def __init__(
         self,
-        cohort_dir: Path | str,
+        cohort: Path | str | CohortIndex,
         patch_size: Size,
         split: Split | None = "train",
         fold: int | None = 0,
@@ -78,7 +78,7 @@ class PatchDataset:
         advise: bool | None = None,
     ) -> None:
         _require(patch_size, overlap, samples_per_case)
-        index = open_cohort(cohort_dir)
+        index = cohort if isinstance(cohort, CohortIndex) else open_cohort(cohort)
         self.cases: tuple[IndexEntry, ...] = index.select(split, fold)
         self.labels = index.labels
         self.patch_shape: Size = _reversed(patch_size)

@@ -24,6 +24,7 @@ from MedPrepLib.manifest import (
     training_normalization,
     write_manifest,
 )
+from MedPrepLib.pipeline.augmentwork import augmentation_of
 from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order
 from MedPrepLib.pipeline.staging import staged
 from MedPrepLib.report import ReportInput, write_report
@@ -52,6 +53,7 @@ def commit(
     key_id: str,
 ) -> Manifest:
     """Write the report, then the manifest that makes it count; then remove what neither names."""
+    begun = _manifest(order, results, plan, key_id)
     report = ReportInput(
         settings=order.study,
         cases=tuple(results),
@@ -62,13 +64,14 @@ def commit(
         files_seen=files_seen,
         pictures=order.private / PICTURES,
         reading_order=dated,
+        augmentation=augmentation_of(order.cohort, begun, order.study),
     )
     with staged(order.cohort) as place:
         folder, splits = place / "report", place / SPLITS_FINAL
         write_bytes(splits, splits_final(plan.places).encode())
         written = (*write_report(folder, report), *_write_tables(folder, report), splits)
         files = tuple(_listed(place, path) for path in written)
-        begun = _manifest(order, results, plan, files, key_id)
+        begun = msgspec.structs.replace(begun, files=files)
         begun = _with_index(place, order.cohort, begun)
         manifest = write_manifest(order.cohort, _with_card(place, order.study, begun, results))
     _tidy(order, manifest, results)
@@ -96,7 +99,6 @@ def _manifest(
     order: Order,
     results: Sequence[CaseResult],
     plan: SplitPlan,
-    files: tuple[ShardFile, ...],
     key_id: str,
 ) -> Manifest:
     cases = tuple(_row(r, r.shard, plan) for r in results if r.included and r.shard is not None)
@@ -111,7 +113,7 @@ def _manifest(
         schema=order.study.schema(),
         cases=cases,
         excluded=tuple(ExcludedCase(r.id, r.rejections) for r in results if not r.included),
-        files=files,
+        files=(),
         normalization=training_normalization(cases, statistics),
         split=plan.summary,
         key_id=key_id,

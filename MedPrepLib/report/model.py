@@ -20,6 +20,7 @@ class ReportInput:
     ``cases`` are all cases, included or not. ``pictures`` is the folder that holds the files
     named by ``CaseResult.picture``; ``files_seen`` counts the files of all sources.
     ``reading_order``: each rater's readings in order of date, where the study knows it.
+    ``augmentation``: a PNG of what the study's augmentation does to some of the cases, if any.
     """
 
     settings: Study
@@ -31,6 +32,7 @@ class ReportInput:
     files_seen: int = 0
     pictures: Path | None = None
     reading_order: ReadingOrder = field(default_factory=dict)
+    augmentation: bytes = b""
 
     @cached_property
     def ordered(self) -> tuple[CaseResult, ...]:

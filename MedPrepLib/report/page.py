@@ -16,7 +16,7 @@ from MedPrepLib.report.contact import Sheet, contact_sheets
 from MedPrepLib.report.images import Picture, picture, picture_bytes
 from MedPrepLib.report.methods import methods
 from MedPrepLib.report.model import ReportInput
-from MedPrepLib.report.places import CASES, INDEX
+from MedPrepLib.report.places import AUGMENTATION, CASES, INDEX
 from MedPrepLib.report.sets import sets_view
 from MedPrepLib.report.strata import strata
 from MedPrepLib.report.strips import StripsView, strips_view
@@ -64,6 +64,8 @@ def documents(report: ReportInput) -> Iterator[tuple[str, bytes]]:
         yield f"{CASES}/{page.name}.html", book.case(page, pictures)
     for sheet in book.sheets:
         yield sheet.name, book.sheet(sheet, pictures)
+    if report.augmentation:
+        yield AUGMENTATION, report.augmentation
     yield INDEX, book.overview(pictures, embedded)
 
 
@@ -117,6 +119,11 @@ class _Book:
             for group in sheet.groups
             for page in group.pages
         }
+
+    @property
+    def augmentation(self) -> Picture | None:
+        data = self.report.augmentation
+        return picture(data, AUGMENTATION) if data else None
 
     def case(self, page: CasePage, pictures: Mapping[str, Picture]) -> bytes:
         """The page of one case."""
@@ -186,6 +193,9 @@ class _Book:
             readmitted=tuple(page for page in self.pages if page.case.readmitted),
             pictures=pictures,
             embedded=embedded,
+            augmentation=picture(report.augmentation, AUGMENTATION)
+            if report.augmentation
+            else None,
             methods=methods(report, agreement, sets),
             settings=tuple(_flat(shown_tree(report.settings))),
         )

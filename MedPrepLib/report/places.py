@@ -1,7 +1,7 @@
 """Where the pages and pictures of a report lie, by names that no text from data can bend.
 
-``index.html``, ``contact-1.html`` and so on, ``cases/<id>.html`` and ``cases/<id>.png``: a case
-keeps its name when others come and go.
+``index.html``, ``augmentation.png``, ``contact-1.html`` and so on, ``cases/<id>.html`` and
+``cases/<id>.png``: a case keeps its name when others come and go.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Collection
 
 INDEX = "index.html"
 CASES = "cases"
+AUGMENTATION = "augmentation.png"
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

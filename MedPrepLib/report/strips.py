@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from MedPrepLib.catalog import SUV_UNKNOWN
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.outliers import MIN_VALUES, Usual, usual, usual_factor
-from MedPrepLib.report.text import NOTHING, median, number
+from MedPrepLib.report.text import MINUS, NOTHING, median, number
 from MedPrepLib.results import CaseResult
 
 SPACING_FACTOR = 1.1
@@ -200,7 +200,7 @@ def _strip(
         title=measure.title,
         unit=measure.unit,
         lanes=_lanes(measure, [c for c in cases if c.id in values], values, limits, scale),
-        ticks=tuple((_at(tick, scale), number(tick)) for tick in _ticks(*scale)),
+        ticks=tuple((_at(tick, scale), told) for tick, told in _ticks(*scale)),
         band=None if limits is None else _band(limits, scale),
         usual=words,
         cases=len(values),
@@ -256,12 +256,14 @@ def _band(limits: Usual, scale: tuple[float, float]) -> tuple[float, float]:
     return start, round(max(end - start, 1.0), 1)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Four to eight round numbers."""
+def _ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Three to seven round numbers, each with as many decimals as tell it from the next."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(f for f in (1, 2, 5, 10) if f * power >= rough)
-    return [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    numbers = (n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1))
+    return [(at, f"{at:,.{decimals}f}".replace("-", MINUS)) for at in numbers]
 
 
 def _range_words(limits: Usual, unit: str) -> str:

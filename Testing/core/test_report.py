@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
+import io
 import os
 import posixpath
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace as changed
+from PIL import Image
 from report_sample import draw_pictures, sample_cases, sample_report, study
 
 from MedPrepLib import atomic, catalog
@@ -392,6 +394,23 @@ def test_the_overview_carries_the_pictures_of_what_to_look_at_first(tmp_path):
     embedded = set(re.findall(r'src="data:image/png;base64,([^"]+)"', render(report)))
     wanted = [(tmp_path / case.picture).read_bytes() for case in report.to_review[:3]]
     assert embedded == {base64.b64encode(data).decode() for data in wanted}
+
+
+def test_what_augmentation_does_is_shown_where_it_was_drawn():
+    drawn = dict(documents(sample_report(augmentation=_png_of(6, 4))))
+    assert drawn["augmentation.png"] == _png_of(6, 4)
+    page = drawn["index.html"].decode()
+    assert 'src="augmentation.png" width="6" height="4"' in page
+    assert "rotation by at most 10 degrees" in page
+    plain = dict(documents(sample_report()))
+    assert "augmentation.png" not in plain
+    assert "augmentation" not in plain["index.html"].decode().lower()
+
+
+def _png_of(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (width, height)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def test_a_study_can_leave_the_pictures_out(tmp_path):

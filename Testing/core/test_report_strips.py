@@ -18,7 +18,7 @@ from MedPrepLib.report import documents
 from MedPrepLib.report.contact import PER_SHEET
 from MedPrepLib.report.outliers import MIN_VALUES, usual, usual_factor
 from MedPrepLib.report.strata import strata
-from MedPrepLib.report.strips import PIXELS, strips_view, unit_of
+from MedPrepLib.report.strips import PIXELS, _ticks, strips_view, unit_of
 from MedPrepLib.report.text import NOTHING
 from MedPrepLib.sharing.groups import grouped, row_of
 
@@ -115,7 +115,7 @@ def test_ticks_stand_where_their_values_are():
     one, two, three = (float(at) for at in re.findall(r"M([\d.]+) ", lane.path))
     assert two - one == pytest.approx(three - two, abs=0.5)
     places = {words: at for at, words in strip.ticks}
-    assert places["2"] == pytest.approx(two, abs=0.5)
+    assert places["2.0"] == pytest.approx(two, abs=0.5)
 
 
 def test_a_long_drawing_reaches_the_page_whole():
@@ -192,3 +192,12 @@ def test_contact_sheets_hold_every_included_case_once_and_fifty_a_page(many):
 def test_a_large_cohort_has_a_small_overview(many):
     overview = dict(documents(many))["index.html"]
     assert len(overview) < 300 * 3000
+
+
+def test_values_close_to_each_other_get_numbers_that_differ():
+    for low, high in ((-1023.0, -1021.0), (2.6, 2.8), (0.0, 5e5), (-3.0, 3.0)):
+        words = [told for _, told in _ticks(low, high)]
+        assert 3 <= len(words) == len(set(words)) <= 7
+    assert [told for _, told in _ticks(-1023.0, -1021.0)] == [
+        f"\N{MINUS SIGN}1,0{n}" for n in ("23.0", "22.5", "22.0", "21.5", "21.0")
+    ]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from MedPrepLib.command.run import STAGE_NAMES
 from MedPrepLib.pipeline import STAGES
@@ -205,6 +206,18 @@ def test_a_case_that_left_the_study_leaves_the_cohort(finished, tmp_path) -> Non
     shutil.rmtree(next((tmp_path / "raw" / "south").iterdir()))
     medprep("run", tmp_path / "study.toml")
     assert medprep("verify", tmp_path / "cohort").returncode == 0
+
+
+def test_the_report_draws_what_augmentation_would_do_to_a_case_of_each_modality(finished) -> None:
+    folder, _ = finished
+    manifest = json.loads((folder / "cohort" / "manifest.json").read_text())
+    assert {"CT", "MR"} == {case["modality"] for case in manifest["cases"]}
+    assert "report/augmentation.png" in {file["name"] for file in manifest["files"]}
+    with Image.open(folder / "cohort" / "report" / "augmentation.png") as drawn:
+        width, height = drawn.size
+        second = np.asarray(drawn)[height // 2 :]
+    assert width == 9 * 160
+    assert second.std() > 10
 
 
 def test_progress_comes_as_json_lines_with_a_last_line_for_programs(finished) -> None:
