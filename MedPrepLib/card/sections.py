@@ -183,6 +183,10 @@ def privacy(card: CardInput) -> str:
         _ages(settings),
         "Raters, labels and centers are called as the study calls them.",
     ]
+    if settings.study_days:
+        lines.append("Cases tell how many days after the patient's first study they were made.")
+    if settings.origin == "zero":
+        lines.append("Grids begin at 0, 0, 0 mm, wherever the patient lay.")
     if settings.leave_out:
         lines.append(f"Left out on purpose: {', '.join(settings.leave_out)}.")
     return _listed(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import importlib
 import io
@@ -26,7 +27,7 @@ from MedPrepLib.card import CARD_FILES, CardInput, CaseRow, card_files, card_inp
 from MedPrepLib.card.markup import fenced, inline, paragraphs, yaml_text
 from MedPrepLib.command import medprep
 from MedPrepLib.config import parse_study, public_text
-from MedPrepLib.config.settings import Card
+from MedPrepLib.config.settings import Card, Privacy
 from MedPrepLib.errors import ConfigError, RunError
 from MedPrepLib.load import open_cohort
 from MedPrepLib.manifest import Manifest, ManifestCase, read_manifest, write_manifest
@@ -233,6 +234,26 @@ def test_a_license_that_hubs_do_not_know_is_named(cohort: Path):
         card = read_card_input(cohort, Card(license=given))
         head = front_matter(card_files(card)["README.md"].decode())
         assert expected.items() <= head.items()
+
+
+def test_the_card_tells_what_the_study_keeps_and_what_it_does_without(cohort: Path):
+    card = read_card_input(cohort)
+    usual = card_files(card)["README.md"].decode()
+    assert "pseudonyms (HMAC-SHA256" in usual
+    privacy = Privacy(
+        study_days=True, origin="zero", age_step_years=5, leave_out=("kvp",), case_names="given"
+    )
+    settings = msgspec.structs.replace(card.settings, privacy=privacy)
+    told = card_files(dataclasses.replace(card, settings=settings))["README.md"].decode()
+    for sentence in (
+        "Cases tell how many days after the patient's first study",
+        "Grids begin at 0, 0, 0 mm",
+        "the lower end of spans of 5 years",
+        "Left out on purpose: kvp.",
+        "the study's own, said to be free of identity",
+    ):
+        assert sentence in told
+        assert sentence not in usual
 
 
 @pytest.mark.fault("F43")
