@@ -102,16 +102,21 @@ def _run(base: Path) -> tuple[subprocess.CompletedProcess, Path]:
 
 @pytest.mark.fault("F28")
 def test_the_report_holds_no_element_that_a_source_planted(ran):
-    pages = list(ran[1].rglob("*.html"))
-    assert pages
+    report = ran[1] / "report"
+    pages, shown = list(ran[1].rglob("*.html")), []
+    pictures = {path for path in report.rglob("*") if path.suffix != ".html"}
+    assert len(pages) > 1
     for page in pages:
         found = Elements()
         found.feed(page.read_text("utf-8"))
         for tag, attributes in found.tags:
             assert not any(name.startswith("on") for name in attributes), (tag, attributes)
-            assert tag != "img" or (attributes["src"] or "").startswith("data:")
-        assert TAG in "".join(found.text), "the attack is shown as the text it is"
+            source = attributes["src"] or "" if tag == "img" else "data:"
+            assert source.startswith("data:") or page.parent / source in pictures, attributes
+        shown.append(TAG in "".join(found.text))
         assert steering(page.read_text("utf-8")) == set()
+    assert any(shown), "the attack is shown as the text it is"
+    assert shown[pages.index(report / "index.html")]
 
 
 @pytest.mark.fault("F30")
