@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import mmap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -162,7 +163,12 @@ class MappedCase:
         place: tuple[slice, ...],
         out: VoxelArray,
     ) -> None:
+        """Bricks that are packed: one after the other into one scratch brick, which stays in cache.
+
+        LZ4 goes without the checks that :meth:`_verify` has made.
+        """
         scratch = np.empty(bricks.brick, bricks.dtype)
+        lz4 = [BLOSC in used for used in bricks.pipelines]
         rows = zip(
             bricks.offsets[place].ravel().tolist(),
             bricks.sizes[place].ravel().tolist(),
@@ -170,22 +176,20 @@ class MappedCase:
             itertools.product(*spans),
             strict=True,
         )
-        with memoryview(self._map)[self._start :] as view:
+        try:
+            decompress: Any = blosc().decompress if any(lz4) else None
+            view = memoryview(self._map)[self._start :]
             for offset, size, filters, parts in rows:
                 if not offset:
                     continue
+                if lz4[filters]:
+                    decompress(view[offset : offset + size - CHECKSUM_BYTES], scratch)
+                else:
+                    stored = view[offset : offset + size]
+                    used = bricks.pipelines[filters]
+                    decode_brick(stored, used, scratch.dtype, scratch, check=False)
                 _, to, part = zip(*parts, strict=True)
-                with view[offset : offset + size] as stored:
-                    self._unpack(stored, bricks.pipelines[filters], scratch)
                 out[to] = scratch[part]
-
-    def _unpack(self, stored: memoryview, used: tuple[int, ...], scratch: VoxelArray) -> None:
-        """One verified brick; LZ4 without the checks that :meth:`_verify` has made."""
-        try:
-            if BLOSC in used:
-                blosc().decompress(stored[:-CHECKSUM_BYTES], scratch)
-            else:
-                decode_brick(stored, used, scratch.dtype, scratch, check=False)
         except UnsupportedError:  # a RuntimeError, too
             raise
         except (CorruptCaseError, RuntimeError) as error:  # the latter is what numcodecs raises
