@@ -20,8 +20,8 @@ from MedPrepLib.images import VoxelArray
 DEFLATE_LEVEL = 1
 BLOSC_LEVEL = 2
 """Of LZ4HC. It searches for longer matches than LZ4 does: those of a noisy CT decode a fifth faster
-and take a twentieth less; the next level takes seven times as long to write. The stored format is
-that of LZ4."""
+and take less room. Higher levels take several times as long to write. The stored format is that of
+LZ4."""
 _BYTE_SHUFFLE, _LZ4HC = 1, 2
 
 
