@@ -99,7 +99,7 @@ def _held_out(summary: SplitSummary) -> Iterator[str]:
         else "Test: patients drawn at random within each class."
     )
     share, wanted = summary.test_patients, summary.wanted_fraction
-    yield f"{percent(share, summary.patients)} of patients were held out ({wanted:.0%} wanted)."
+    yield f"{percent(share, summary.patients)} of patients were held out ({100 * wanted:.0f} % wanted)."
 
 
 def rule_of_agreement(card: CardInput) -> str:
