@@ -98,8 +98,8 @@ def _held_out(summary: SplitSummary) -> Iterator[str]:
         if summary.test_centers
         else "Test: patients drawn at random within each class."
     )
-    share, wanted = summary.test_patients, summary.wanted_fraction
-    yield f"{percent(share, summary.patients)} of patients were held out ({100 * wanted:.0f} % wanted)."
+    share = percent(summary.test_patients, summary.patients)
+    yield f"{share} of patients were held out ({percent(summary.wanted_fraction, 1)} wanted)."
 
 
 def rule_of_agreement(card: CardInput) -> str:
