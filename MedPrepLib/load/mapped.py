@@ -84,7 +84,7 @@ class MappedCase:
         offsets = bricks.offsets[place]
         self._prepare(name, bricks, place, offsets)
         _fill_gaps(out, spans, pad, bricks.fill, whole=bool(offsets.all()))
-        if _PACKED.isdisjoint(*bricks.pipelines):
+        if all(map(_PACKED.isdisjoint, bricks.pipelines)):
             self._copy(bricks, spans, offsets, out)
         else:
             self._decode(bricks, spans, place, out)
