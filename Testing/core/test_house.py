@@ -361,6 +361,11 @@ def test_no_file_names_a_registry_or_a_place_on_some_machine():
     assert wrong == []
 
 
+def test_no_file_keeps_the_two_sides_of_a_merge():
+    marker = re.compile(rb"^(<{7} |>{7} |={7}$)", re.MULTILINE)
+    assert [str(p.relative_to(ROOT)) for p in _tracked() if marker.search(p.read_bytes())] == []
+
+
 def test_no_file_is_large_and_no_lock_file_is_kept():
     tracked = _tracked()
     large = [str(p.relative_to(ROOT)) for p in tracked if p.stat().st_size > 500_000]
