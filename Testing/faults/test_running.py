@@ -279,7 +279,9 @@ def test_nothing_is_readable_by_others_whatever_the_umask(study):
 
 
 @pytest.mark.fault("F55")
-@pytest.mark.parametrize("locale", ["C", "de_DE.UTF-8", "tr_TR.UTF-8"])
+@pytest.mark.parametrize(
+    "locale", ["C", pytest.param("de_DE.UTF-8", marks=pytest.mark.heavy), "tr_TR.UTF-8"]
+)
 def test_spaces_umlauts_other_scripts_and_locales_change_nothing(tmp_path, locale):
     folder = tmp_path / "Fälle von Müller 影像 (2)"
     folder.mkdir()
