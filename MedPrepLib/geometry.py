@@ -108,6 +108,11 @@ class Geometry:
         return (self.size[2], self.size[1], self.size[0])
 
     @property
+    def voxels(self) -> int:
+        """How many voxels the grid has."""
+        return math.prod(self.size)
+
+    @property
     def voxel_volume_mm3(self) -> float:
         """The volume of one voxel in cubic millimeters."""
         return math.prod(self.spacing)

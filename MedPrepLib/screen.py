@@ -182,7 +182,7 @@ def _anisotropy(case: Case, geometry: Geometry, settings: Screen) -> Iterator[Fi
 
 
 def _voxels(case: Case, geometry: Geometry, settings: Screen) -> Iterator[Finding]:
-    voxels = geometry.size[0] * geometry.size[1] * geometry.size[2]
+    voxels = geometry.voxels
     if voxels > settings.max_voxels:
         message = f"{voxels:.3g} voxels, more than {settings.max_voxels:.3g}"
         yield catalog.IMPLAUSIBLE_SIZE.at(case.id, message)

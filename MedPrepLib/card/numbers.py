@@ -8,15 +8,16 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from MedPrepLib.card.facts import CardInput, CaseRow
 from MedPrepLib.card.markup import code, inline, table
+from MedPrepLib.report.strata import age_band
 from MedPrepLib.report.summary import meaning
 from MedPrepLib.report.text import NOTHING, dice, plural
 from MedPrepLib.results import LeakageProof
 from MedPrepLib.tables import AgreementRow
 
-BANDS = ((0, "0-17"), (18, "18-39"), (40, "40-59"), (60, "60-79"), (80, "80 and over"))
-"""Age bands by their first year."""
-
 NOT_STATED = "not stated"
+BANDS = ("0-17", "18-39", "40-59", "60-79", "80 and over", NOT_STATED)
+"""Names of the age bands of the report."""
+
 _EVIDENCE = {
     "patient": "patients",
     "study": "studies (StudyInstanceUID)",
@@ -50,14 +51,7 @@ def by_sex(card: CardInput) -> str:
 
 def by_age(card: CardInput) -> str:
     """Patients of every age band, at their youngest."""
-    return _people(card, "age in years", lambda c: age_band(c.age_years), [b for _, b in BANDS])
-
-
-def age_band(age_years: int | None) -> str:
-    """The band that an age in whole years lies in."""
-    if age_years is None:
-        return NOT_STATED
-    return [name for first, name in BANDS if age_years >= first][-1]
+    return _people(card, "age in years", lambda c: BANDS[age_band(c.age_years)], BANDS[:-1])
 
 
 def by_label(card: CardInput) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from MedPrepLib.card.facts import CardInput
 from MedPrepLib.card.markup import code, fenced, inline, paragraphs
-from MedPrepLib.card.numbers import shared
+from MedPrepLib.card.numbers import NOT_STATED, shared
 from MedPrepLib.config.settings import Privacy
 from MedPrepLib.report.methods import METHODS
 from MedPrepLib.report.text import RULES, listing, percent, plural
 from MedPrepLib.results import SplitSummary
 from MedPrepLib.sharing import uncleaned
 
-MISSING = "not stated"
 TASKS = {
     "segmentation": "segmentation (a mask per case)",
     "detection": "detection (boxes per case)",
@@ -29,7 +28,7 @@ def about(card: CardInput) -> str:
         f"{plural(len(cases), 'case')} of {plural(people, 'patient')} from "
         f"{plural(len({c.center for c in cases}), 'center')}, for {TASKS[card.manifest.task]}."
     )
-    told = paragraphs(card.settings.card.description) or f"Purpose and origin: {MISSING}."
+    told = paragraphs(card.settings.card.description) or f"Purpose and origin: {NOT_STATED}."
     return f"{told}\n\n{size}"
 
 
@@ -141,11 +140,11 @@ def terms(card: CardInput) -> str:
         ("Published", inline(told.published)),
     )
     lines = ["What is not stated a person has to fill in (`[card]` of the study file).", ""]
-    lines += [f"- {name}: {value or MISSING}" for name, value in rows]
+    lines += [f"- {name}: {value or NOT_STATED}" for name, value in rows]
     if told.citation.strip():
         lines += ["", "Please cite:", "", fenced(told.citation, "bibtex")]
     else:
-        lines.append(f"- Citation: {MISSING}")
+        lines.append(f"- Citation: {NOT_STATED}")
     return "\n".join(lines)
 
 

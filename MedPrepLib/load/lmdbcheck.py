@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from MedPrepLib import layout
 from MedPrepLib.errors import CohortError
 
 WALK_S = 600.0
@@ -40,9 +41,7 @@ def require_sound(folder: Path) -> None:
 
     A file that changes is looked at again.
     """
-    path = folder / "data.mdb"
-    if path.is_symlink() or not path.is_file():
-        raise CohortError(f"{folder} has no data.mdb, or a link")
+    path = data_file(folder)
     status = path.stat()
     key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if key in _sound:
@@ -50,6 +49,14 @@ def require_sound(folder: Path) -> None:
     _require_meta(path, status.st_size)
     _require_walk(folder)
     _sound.add(key)
+
+
+def data_file(folder: Path) -> Path:
+    """The file that an LMDB is; CohortError when ``folder`` has none, or a link."""
+    path = folder / layout.LMDB_NAME
+    if path.is_symlink() or not path.is_file():
+        raise CohortError(f"{folder} has no {layout.LMDB_NAME}, or a link")
+    return path
 
 
 def page_bytes_of(path: Path) -> int:

@@ -12,9 +12,7 @@ import mmap
 import struct
 from pathlib import Path
 
-from MedPrepLib import layout
-from MedPrepLib.errors import CohortError
-from MedPrepLib.load.lmdbcheck import page_bytes_of
+from MedPrepLib.load.lmdbcheck import data_file, page_bytes_of
 from MedPrepLib.load.lmdbvalues import HEADER_BYTES, MAGIC, header_of
 
 _PAGE = struct.Struct("<Q2xHI")
@@ -29,9 +27,7 @@ def value_places(folder: Path) -> Places:
     Nothing of a value is verified but that it lies inside of the file. Raises CohortError when
     there is no LMDB in ``folder``, or no 64-bit one.
     """
-    path = folder / layout.LMDB_NAME
-    if path.is_symlink() or not path.is_file():
-        raise CohortError(f"{folder} has no {layout.LMDB_NAME}, or a link")
+    path = data_file(folder)
     size = page_bytes_of(path)
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _walked(data, size)

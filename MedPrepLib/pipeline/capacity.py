@@ -83,7 +83,7 @@ def case_bytes(tasks: Sequence[CaseTask]) -> list[int]:
     Of images whose header the scan does not read (NIfTI, NRRD), those of the largest files are
     read now; the others are smaller, and count as nothing but the worker.
     """
-    sizes = {task.name: voxels for task in tasks if (voxels := _known_voxels(task))}
+    sizes = {task.name: task.voxels for task in tasks if task.voxels}
     files = [task for task in tasks if task.name not in sizes]
     for task in heapq.nlargest(LOOKED_AT, files, key=_file_bytes):
         sizes[task.name] = _header_voxels(task)
@@ -95,19 +95,13 @@ def _need(voxels: int, readings: int) -> int:
     return WORKER_BYTES + round(per_voxel * voxels)
 
 
-def _known_voxels(task: CaseTask) -> int:
-    geometry = task.candidate.case.image.geometry
-    return 0 if geometry is None else geometry.size[0] * geometry.size[1] * geometry.size[2]
-
-
 def _header_voxels(task: CaseTask) -> int:
     from MedPrepLib.formats.files import read_geometry
 
     try:
-        i, j, k = read_geometry(Path(task.candidate.case.image.paths[0])).size
+        return read_geometry(Path(task.candidate.case.image.paths[0])).voxels
     except (FileFaultError, MedPrepError, OSError, IndexError):
         return 0  # its worker will say what is wrong with it
-    return i * j * k
 
 
 def _file_bytes(task: CaseTask) -> int:

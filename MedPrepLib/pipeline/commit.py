@@ -13,10 +13,8 @@ from MedPrepLib import __version__, layout
 from MedPrepLib.atomic import write_bytes
 from MedPrepLib.card import card_input, read_agreement, rows_of_results, write_card
 from MedPrepLib.config import Study, case_recipe, config_hash, public_text
-from MedPrepLib.errors import CohortError, RunError
 from MedPrepLib.findings import Finding
-from MedPrepLib.load.index import entry_of
-from MedPrepLib.load.tables import index_cases
+from MedPrepLib.load.index import index_of
 from MedPrepLib.manifest import (
     ExcludedCase,
     Manifest,
@@ -24,8 +22,8 @@ from MedPrepLib.manifest import (
     training_normalization,
     write_manifest,
 )
-from MedPrepLib.pipeline.augmentwork import augmentation_of
 from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order
+from MedPrepLib.pipeline.packedwork import augmentation_of, write_index
 from MedPrepLib.pipeline.staging import staged
 from MedPrepLib.report import ReportInput, write_report
 from MedPrepLib.results import CaseResult, ShardFile
@@ -54,6 +52,7 @@ def commit(
 ) -> Manifest:
     """Write the report, then the manifest that makes it count; then remove what neither names."""
     begun = _manifest(order, results, plan, key_id)
+    index = index_of(order.cohort, msgspec.to_builtins(begun))
     report = ReportInput(
         settings=order.study,
         cases=tuple(results),
@@ -64,15 +63,16 @@ def commit(
         files_seen=files_seen,
         pictures=order.private / PICTURES,
         reading_order=dated,
-        augmentation=augmentation_of(order.cohort, begun, order.study),
+        augmentation=augmentation_of(index, order.study),
     )
     with staged(order.cohort) as place:
         folder, splits = place / "report", place / SPLITS_FINAL
         write_bytes(splits, splits_final(plan.places).encode())
         written = (*write_report(folder, report), *_write_tables(folder, report), splits)
-        files = tuple(_listed(place, path) for path in written)
+        bricks = place / layout.INDEX_NAME
+        write_index(bricks, index)
+        files = tuple(_listed(place, path) for path in (*written, bricks))
         begun = msgspec.structs.replace(begun, files=files)
-        begun = _with_index(place, order.cohort, begun)
         manifest = write_manifest(order.cohort, _with_card(place, order.study, begun, results))
     _tidy(order, manifest, results)
     return manifest
@@ -118,20 +118,6 @@ def _manifest(
         split=plan.summary,
         key_id=key_id,
     )
-
-
-def _with_index(place: Path, cohort: Path, manifest: Manifest) -> Manifest:
-    """The manifest with the index of its cases, written to ``place``: a training starts at once.
-
-    Raises RunError for a case file that was damaged since it was written.
-    """
-    cases = [entry_of(msgspec.to_builtins(case)) for case in manifest.cases]
-    path = place / layout.INDEX_NAME
-    try:
-        index_cases(cohort, sorted(cases, key=lambda entry: entry.id), path)
-    except CohortError as error:
-        raise RunError(f"{error}; remove that file and run again") from None
-    return msgspec.structs.replace(manifest, files=(*manifest.files, _listed(place, path)))
 
 
 def _with_card(

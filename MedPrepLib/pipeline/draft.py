@@ -63,6 +63,12 @@ class CaseTask:
     accepted: tuple[Readmission, ...] = ()
     """Those among them that count; set by the worker, who looks at the data."""
 
+    @property
+    def voxels(self) -> int:
+        """Of the image, where the scan knows them; 0 where it does not."""
+        geometry = self.candidate.case.image.geometry
+        return 0 if geometry is None else geometry.voxels
+
 
 @dataclass(frozen=True)
 class Draft:

@@ -39,12 +39,7 @@ def share(tasks: Sequence[CaseTask], shard: Shard) -> list[CaseTask]:
 
 def by_size(tasks: Sequence[CaseTask]) -> list[CaseTask]:
     """The largest case first: the last worker to finish then waits the least."""
-    return sorted(tasks, key=lambda task: (-_voxels(task), task.name))
-
-
-def _voxels(task: CaseTask) -> int:
-    geometry = task.candidate.case.image.geometry
-    return 0 if geometry is None else geometry.size[0] * geometry.size[1] * geometry.size[2]
+    return sorted(tasks, key=lambda task: (-task.voxels, task.name))
 
 
 @contextmanager

@@ -90,8 +90,12 @@ def strata(report: ReportInput) -> Strata | None:
 def _column(case: CaseResult) -> _Column:
     sexes = [key for key, _ in SEXES]
     sex = sexes.index(case.sex) if case.sex in sexes else len(sexes) - 1
-    age = case.age_years
-    return sex, len(BANDS) - 1 if age is None else bisect_right(AGE_EDGES, age)
+    return sex, age_band(case.age_years)
+
+
+def age_band(age_years: int | None) -> int:
+    """The number of the band that an age in whole years lies in; the last one is for none."""
+    return len(AGE_EDGES) + 1 if age_years is None else bisect_right(AGE_EDGES, age_years)
 
 
 def _heads(columns: Sequence[_Column]) -> tuple[Head, ...]:
