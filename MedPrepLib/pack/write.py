@@ -118,10 +118,12 @@ def _write(
         _write_image(file, begun, slabs, settings)
         values = [label.value for label in schema]
         mask_type = _label_type(max(values, default=0))
-        # Zeros that take no memory stand in for the mask that nobody drew.
-        shape = begun.geometry.shape
-        mask = np.broadcast_to(np.uint8(0), shape) if begun.mask is None else begun.mask
-        write_bricks(file, "mask", mask, dtype=mask_type, fill=0, codec=settings.codec)
+        # A mask that nobody drew has no bricks.
+        mask = BrickWriter(
+            file, "mask", begun.geometry.shape, dtype=mask_type, fill=0, codec=settings.codec
+        )
+        if begun.mask is not None:
+            mask.write(0, begun.mask)
         _write_readings(file, begun, settings)
         if begun.mask is not None:
             _write_foreground(file, begun.mask, settings, schema, counts)
