@@ -105,16 +105,17 @@ def require_blosc(header: Buffer, stored_bytes: int, itemsize: int, brick_bytes:
 
 @functools.cache
 def blosc() -> Any:
-    """The Blosc of numcodecs; UnsupportedError, with the command that installs it, when missing.
+    """python-blosc; UnsupportedError, with the command that installs it, when it is missing.
 
     It is told to use no threads of its own: with them the bytes depend on the machine, and its
-    global pool does not survive a fork.
+    global pool does not survive a fork. Other threads of Python go on while it works.
     """
     try:
-        from numcodecs import blosc as module
+        import blosc as module
     except ImportError:
-        raise UnsupportedError(f"the codec lz4 needs numcodecs: {_INSTALL}") from None
-    module.use_threads = False
+        raise UnsupportedError(f"the codec lz4 needs blosc: {_INSTALL}") from None
+    module.set_nthreads(1)
+    module.set_releasegil(True)
     return module
 
 

@@ -98,7 +98,7 @@ def read_case(path: Path | str, *, everything: bool = True) -> LoadedCase:
     ``everything=False`` leaves ``readings`` and ``foreground`` empty (what training needs).
     Raises CorruptCaseError when bytes differ from what was written, CohortError when the file is
     missing, not a case, made by a newer MedPrep, or holds what a case never holds (load.guard).
-    UnsupportedError when it was packed with lz4 and numcodecs is missing.
+    UnsupportedError when it was packed with lz4 and blosc is missing.
     """
     with opened(path) as file:
         return case_in(file, path, everything=everything)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def decode_brick(
 
     Raises CorruptCaseError for filters that no case file has, a wrong checksum, and bytes that
     are not exactly one brick; what they promise is compared before anything is decoded.
-    UnsupportedError where numcodecs is missing (lz4).
+    UnsupportedError where blosc is missing (lz4).
     """
     used = tuple(filters)
     if used not in PIPELINES:
@@ -53,7 +53,7 @@ def decode_brick(
     payload = checked_payload(stored) if check else memoryview(stored)[:-CHECKSUM_BYTES]
     if BLOSC in used:
         require_blosc(payload[:16], len(payload), kind.itemsize, out.nbytes)
-        _unblosc(payload, out)
+        blosc_decoder(out)(payload)
         return
     if DEFLATE in used:
         payload = memoryview(_inflated(payload, out.nbytes))
@@ -65,11 +65,26 @@ def decode_brick(
         out.reshape(-1).view(np.uint8)[...] = np.frombuffer(payload, dtype=np.uint8)
 
 
-def _unblosc(payload: memoryview, out: VoxelArray) -> None:
-    try:
-        blosc().decompress(payload, out)
-    except RuntimeError as error:  # what numcodecs raises for bytes that do not decode
-        raise CorruptCaseError(f"a brick cannot be decoded: {error}") from None
+def blosc_decoder(out: VoxelArray) -> Callable[[memoryview], None]:
+    """A function that decodes one Blosc chunk after the other into the C-contiguous ``out``.
+
+    python-blosc writes as many bytes to an address as the header of a chunk promises, so these are
+    counted before each (16 bytes of header are there once require_blosc has seen them). Raises
+    CorruptCaseError when they are not the size of ``out``, and when the chunk does not decode.
+    """
+    decompress, address, size = blosc().decompress_ptr, out.ctypes.data, out.nbytes
+    error: type[Exception] = blosc().blosc_extension.error
+
+    def decode(chunk: memoryview, *, _keep: VoxelArray = out) -> None:
+        promised = int.from_bytes(chunk[4:8], "little")
+        if promised != size:
+            raise CorruptCaseError(f"a brick promises {promised} bytes instead of {size}")
+        try:
+            decompress(chunk, address)
+        except error as problem:
+            raise CorruptCaseError(f"a brick cannot be decoded: {problem}") from None
+
+    return decode
 
 
 def _inflated(payload: memoryview, limit: int) -> bytes:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import itertools
 import mmap
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from MedPrepLib.errors import CohortError, CorruptCaseError, UnsupportedError
+from MedPrepLib.errors import CohortError, CorruptCaseError
 from MedPrepLib.filters import (
     BLOSC,
     BLOSC_HEADER_BYTES,
     CHECKSUM_BYTES,
     DEFLATE,
     SHUFFLE,
-    blosc,
     checked_payload,
     require_blosc,
 )
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.load.codecs import decode_brick
+from MedPrepLib.load.codecs import blosc_decoder, decode_brick
 from MedPrepLib.load.storage import Extent
 from MedPrepLib.load.table import FOREGROUND, Bricks, CaseTable
 
@@ -177,22 +175,20 @@ class MappedCase:
             strict=True,
         )
         try:
-            decompress: Any = blosc().decompress if any(lz4) else None
+            decode_lz4 = blosc_decoder(scratch) if any(lz4) else None
             view = memoryview(self._map)[self._start :]
             for offset, size, filters, parts in rows:
                 if not offset:
                     continue
-                if lz4[filters]:
-                    decompress(view[offset : offset + size - CHECKSUM_BYTES], scratch)
+                if lz4[filters] and decode_lz4:
+                    decode_lz4(view[offset : offset + size - CHECKSUM_BYTES])
                 else:
                     stored = view[offset : offset + size]
                     used = bricks.pipelines[filters]
                     decode_brick(stored, used, scratch.dtype, scratch, check=False)
                 _, to, part = zip(*parts, strict=True)
                 out[to] = scratch[part]
-        except UnsupportedError:  # a RuntimeError, too
-            raise
-        except (CorruptCaseError, RuntimeError) as error:  # the latter is what numcodecs raises
+        except CorruptCaseError as error:
             raise self._corrupt(f"a brick cannot be decoded: {error}") from None
 
     def _corrupt(self, why: str) -> CorruptCaseError:

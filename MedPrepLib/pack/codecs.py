@@ -1,7 +1,7 @@
 """From voxels to the bytes of a stored brick, outside of libhdf5.
 
 The same voxels give the same bytes on every machine with the same library: Blosc works in one
-thread and one block, and deflate is zlib's. (Intel's isal_zlib is ten times faster, but what it
+thread, and deflate is zlib's. (Intel's isal_zlib is ten times faster, but what it
 writes depends on the processor.) A case file names the library and its version beside the codec,
 so that two files of one case that differ can be explained.
 """
@@ -37,9 +37,8 @@ def library_of(codec: Codec) -> str:
     if codec == "gzip":
         return f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
     if codec == "lz4":
-        import numcodecs
-
-        return f"c-blosc {blosc().VERSION_STRING}, numcodecs {numcodecs.__version__}"
+        module = blosc()
+        return f"c-blosc {module.VERSION_STRING}, LZ4 {module.clib_info('lz4')[1]}"
     return ""
 
 
@@ -76,7 +75,7 @@ def _gzip(voxels: VoxelArray) -> bytes:
 
 
 def _lz4(voxels: VoxelArray) -> bytes:
-    packed: bytes = blosc().compress(voxels, b"lz4hc", BLOSC_LEVEL, _BYTE_SHUFFLE, voxels.nbytes)
+    packed: bytes = blosc().compress(voxels, voxels.itemsize, BLOSC_LEVEL, _BYTE_SHUFFLE, "lz4hc")
     return packed
 
 

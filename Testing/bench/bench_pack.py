@@ -51,7 +51,7 @@ from MedPrepLib.labels import LabelSchema
 from MedPrepLib.pack import bricks
 from MedPrepLib.streaming import pack_series
 if {codec!r} == "lz4":
-    import hdf5plugin, numcodecs
+    import blosc, hdf5plugin
 done = []
 def work():
     headers = [read_header(str(p)) for p in sorted(Path(source).iterdir())]

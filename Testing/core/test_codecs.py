@@ -36,7 +36,7 @@ def chunk_by_h5py(path: Path, codec: str, voxels: np.ndarray) -> tuple[tuple[int
     if codec == "gzip":
         options = {"shuffle": True, "compression": "gzip", "compression_opts": 1}
     if codec == "lz4":
-        pytest.importorskip("numcodecs")
+        pytest.importorskip("blosc")
         hdf5plugin = pytest.importorskip("hdf5plugin")
         options = dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=1))
     with h5py.File(path, "w") as file:
@@ -162,8 +162,8 @@ def test_filters_that_no_case_has_and_arrays_that_do_not_fit_are_refused():
         applied((2, 1, 3), 0b100)
 
 
-def test_without_numcodecs_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "numcodecs", None)
+def test_without_blosc_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "blosc", None)
     blosc.cache_clear()
     with pytest.raises(UnsupportedError, match=r'pip install "MedPrep\[lz4\]"'):
         blosc()

@@ -68,7 +68,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def test_training_code_reads_a_consolidated_cohort_like_its_folder(
     tmp_path: Path, kind: str, codec: str
 ):
-    pytest.importorskip("numcodecs")
+    pytest.importorskip("blosc")
     build_cohort(tmp_path / "cohort", codec=codec)
     one = tmp_path / "one"
     export_cohort(tmp_path / "cohort", kind, one)

@@ -44,7 +44,7 @@ def require_same_patches(one: PatchDataset, folder: PatchDataset) -> None:
 
 @pytest.mark.parametrize("codec", ["raw", "lz4", "gzip"])
 def test_patches_of_one_file_are_those_of_the_folder(tmp_path: Path, kind: str, codec: str):
-    pytest.importorskip("numcodecs")
+    pytest.importorskip("blosc")
     build_cohort(tmp_path / "cohort", codec=codec)
     export_cohort(tmp_path / "cohort", kind, tmp_path / "one")
     one = PatchDataset(tmp_path / "one", SIZE, None, advise=True, **GIVEN)
