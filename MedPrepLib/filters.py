@@ -12,6 +12,7 @@ import functools
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from MedPrepLib.errors import CorruptCaseError, UnsupportedError
 
@@ -33,7 +34,8 @@ PIPELINES: dict[tuple[int, ...], Codec] = {
 CHECKSUM_BYTES = 4
 BLOSC_HEADER_BYTES = 16
 
-_BLOCK_WORDS = 1 << 15
+_ROW = 256
+_ONES_AND_PLACES = np.stack([np.ones(_ROW), np.arange(_ROW, dtype=np.float64)])
 _BLOSC_FORMAT, _LZ4_FORMAT = 2, 1
 _BIT_SHUFFLE = 0x4
 _INSTALL = 'pip install "MedPrep[lz4]"'
@@ -42,21 +44,34 @@ _INSTALL = 'pip install "MedPrep[lz4]"'
 def fletcher32(data: Buffer) -> int:
     """Fletcher's checksum as HDF5 stores it (H5_checksum_fletcher32): big-endian 16-bit words.
 
-    An odd last byte counts as the high byte of a word. The sums are exact: of up to 2^15 words at
-    a time as float64, which holds them all below 2^53.
+    An odd last byte counts as the high byte of a word. The sums are exact.
     """
     raw = np.frombuffer(data, dtype=np.uint8)
-    if raw.size % 2:
-        raw = np.append(raw, np.uint8(0))
+    count = -(-raw.size // 2)
+    if raw.size % (2 * _ROW):  # zeros at the end add nothing
+        raw, ragged = np.zeros(raw.size + -raw.size % (2 * _ROW), dtype=np.uint8), raw
+        raw[: ragged.size] = ragged
     words = raw.view("<u2")
     total = weighted = 0
-    for start in range(0, words.size, _BLOCK_WORDS):
-        block = words[start : start + _BLOCK_WORDS].astype(np.float64)
-        first = int(block.sum())
-        # einsum rather than dot: BLAS starts threads, and forked workers must not have any.
-        weighted += int(np.einsum("i,i->", block, _places(block.size))) + start * first
-        total += first
-    return _folded(words.size * total - weighted) << 16 | _folded(total)
+    for start in range(0, words.size, _ROW * _ROW):
+        found, placed = _sums(words[start : start + _ROW * _ROW])
+        weighted += placed + start * found
+        total += found
+    return _folded(count * total - weighted) << 16 | _folded(total)
+
+
+def _sums(words: npt.NDArray[np.uint16]) -> tuple[int, int]:
+    """The sum of up to 256 rows of 256 words, and the sum of each word times its place.
+
+    As float32 the sums of rows and of columns are below 2^24, and exact; they are few enough that
+    BLAS starts no thread for the rest, which forked workers must not have.
+    """
+    rows = words.astype(np.float32).reshape(-1, _ROW)
+    by_row = np.add.reduce(rows, axis=1).astype(np.float64)
+    by_column = np.add.reduce(rows, axis=0).astype(np.float64)
+    total, down = (_ONES_AND_PLACES[:, : by_row.size] @ by_row).tolist()
+    along = float(_ONES_AND_PLACES[1] @ by_column)
+    return int(total), int(_ROW * down + along)
 
 
 def checked_payload(stored: Buffer) -> memoryview:
@@ -125,11 +140,6 @@ def require_blosc_filter() -> None:
         import hdf5plugin  # noqa: F401  (registers itself)
     except ImportError:
         raise UnsupportedError(f"the codec lz4 needs hdf5plugin: {_INSTALL}") from None
-
-
-@functools.lru_cache(maxsize=8)
-def _places(count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.arange(count, dtype=np.float64)
 
 
 def _folded(value: int) -> int:
