@@ -15,7 +15,7 @@ import numpy as np
 
 from MedPrepLib.dicom.bounded import MAX_OBJECT_BYTES, pydicom_reading, read_bounded
 from MedPrepLib.dicom.decimals import MAX_POINTS, points_of
-from MedPrepLib.dicom.headers import open_regular
+from MedPrepLib.dicom.part10 import open_regular
 from MedPrepLib.errors import ReadError
 from MedPrepLib.geometry import FloatArray
 

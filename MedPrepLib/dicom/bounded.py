@@ -16,8 +16,8 @@ from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from MedPrepLib.dicom.elements import DEFLATED_LITTLE, MAX_HEADER_BYTES, PIXEL_TAGS, OddStreamError
+from MedPrepLib.dicom.part10 import START_BYTES, file_meta
 from MedPrepLib.dicom.quiet import quiet_pydicom
-from MedPrepLib.dicom.rawheader import START_BYTES, file_meta
 from MedPrepLib.errors import ReadError
 from MedPrepLib.hiccups import is_hiccup
 

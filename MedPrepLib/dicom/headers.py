@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
-from io import FileIO
 from typing import BinaryIO
 
 import msgspec
 
-from MedPrepLib.dicom.elements import OddStreamError
 from MedPrepLib.dicom.fields import decode
+from MedPrepLib.dicom.part10 import START_BYTES, begins_as_program, looks_like_dicom, open_regular
 from MedPrepLib.dicom.rawheader import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    START_BYTES,
     Asked,
     RawHeader,
     asked_for,
-    begins_as_program,
-    file_meta,
-    looks_like_dicom,
     read_raw,
 )
+from MedPrepLib.dicom.references import referenced_series
 from MedPrepLib.errors import ReadError
-from MedPrepLib.hiccups import is_hiccup
 
 __all__ = [
     "EXPLICIT_BIG",
@@ -35,10 +29,8 @@ __all__ = [
     "SEGMENTATION",
     "NotDicomError",
     "SliceHeader",
-    "dataset_offset",
     "header_of",
     "is_dicom",
-    "open_regular",
     "read_header",
     "read_opened",
 ]
@@ -220,28 +212,4 @@ def _present(asked: Asked, raw: RawHeader) -> tuple[str, ...]:
 
 
 def _with_references(header: SliceHeader, file: BinaryIO) -> SliceHeader:
-    from MedPrepLib.dicom.references import referenced_series
-
     return msgspec.structs.replace(header, referenced_series=referenced_series(file))
-
-
-def open_regular(path: str) -> FileIO:
-    """The file at ``path``, unbuffered; only regular files are ever opened (no pipes, devices)."""
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - once per slice: Path costs as much as opening
-        if not stat.S_ISREG(mode):
-            raise ReadError("not a regular file")
-        return FileIO(path)
-    except OSError as error:
-        if isinstance(error, ReadError) or is_hiccup(error):
-            raise
-        raise ReadError(f"cannot be opened ({error.strerror or type(error).__name__})") from None
-
-
-def dataset_offset(file: BinaryIO) -> int:
-    """Where the data set begins in a file with preamble; ReadError when that cannot be told."""
-    file.seek(0)
-    try:
-        return file_meta(file.read(START_BYTES))[0]
-    except OddStreamError as error:
-        raise ReadError(str(error)) from None

@@ -11,8 +11,9 @@ import stat
 from io import FileIO
 
 from MedPrepLib.dicom.headers import SliceHeader, read_opened
+from MedPrepLib.dicom.part10 import META_START, START_BYTES
 from MedPrepLib.dicom.pattern import Pattern, pattern_of
-from MedPrepLib.dicom.rawheader import META_START, START_BYTES, RawHeader, asked_for
+from MedPrepLib.dicom.rawheader import RawHeader, asked_for
 from MedPrepLib.errors import ReadError
 from MedPrepLib.hiccups import is_hiccup
 

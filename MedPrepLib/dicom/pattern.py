@@ -43,15 +43,12 @@ from MedPrepLib.dicom.fields import (
     context_of,
 )
 from MedPrepLib.dicom.headers import REFERENCING, SliceHeader, header_of
+from MedPrepLib.dicom.part10 import META_START, START_BYTES, begins_as_program, file_meta
 from MedPrepLib.dicom.rawheader import (
     IMPLICIT_LITTLE,
-    META_START,
-    START_BYTES,
     Asked,
     RawHeader,
-    begins_as_program,
 )
-from MedPrepLib.dicom.rawheader import file_meta as meta_of
 
 MAX_PATTERN_BYTES = 512 * 1024
 """Headers longer than this are not made a pattern of: it would be kept in memory."""
@@ -210,7 +207,7 @@ def pattern_of(
         return None
     content = _read_at(file, 0, header.pixel_offset)[: header.pixel_offset]
     try:
-        place, syntax = meta_of(content)
+        place, syntax = file_meta(content)
         implicit = syntax == IMPLICIT_LITTLE
         elements = [
             *meta_elements(content, META_START, place),

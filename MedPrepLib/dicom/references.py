@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from MedPrepLib.dicom.bounded import MAX_OBJECT_BYTES, pydicom_reading, read_bounded
 from MedPrepLib.dicom.elements import MAX_HEADER_BYTES
+from MedPrepLib.dicom.part10 import open_regular
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -50,8 +51,6 @@ def referenced_instances(path: str) -> Instances:
     frames, else ReferencedInstanceSequence (0008,114A). Empty when the object does not say, or
     cannot be read. It reads the whole header: ask only where a series holds several volumes.
     """
-    from MedPrepLib.dicom.headers import open_regular
-
     try:
         with BufferedReader(open_regular(path)) as file, pydicom_reading():
             dataset = read_bounded(file, MAX_OBJECT_BYTES)

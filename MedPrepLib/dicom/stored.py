@@ -10,11 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from MedPrepLib.dicom.elements import DEFLATED_LITTLE
-from MedPrepLib.dicom.headers import (
-    EXPLICIT_BIG,
-    SliceHeader,
-    open_regular,
-)
+from MedPrepLib.dicom.headers import EXPLICIT_BIG, SliceHeader
+from MedPrepLib.dicom.part10 import dataset_offset, open_regular
 from MedPrepLib.errors import ReadError, SourceChangedError, UnsupportedError
 from MedPrepLib.images import VoxelArray
 
@@ -109,8 +106,6 @@ def _read_frame(file: FileIO, header: SliceHeader, into: memoryview) -> None:
 
 def _inflated_frame(file: BinaryIO, header: SliceHeader) -> bytes:
     """One frame out of a deflated data set; never more is inflated than the header promises."""
-    from MedPrepLib.dicom.headers import dataset_offset
-
     start = header.pixel_offset + header.frame * header.frame_bytes
     end = start + header.frame_bytes
     file.seek(dataset_offset(file))

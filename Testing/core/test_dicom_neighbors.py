@@ -36,8 +36,9 @@ from MedPrepLib.dicom import neighbors
 from MedPrepLib.dicom.fields import CHARACTER_SET, FIELDS, Field
 from MedPrepLib.dicom.headers import SliceHeader, read_header, read_opened
 from MedPrepLib.dicom.neighbors import HeaderParser
+from MedPrepLib.dicom.part10 import START_BYTES
 from MedPrepLib.dicom.quiet import quiet_pydicom
-from MedPrepLib.dicom.rawheader import START_BYTES, RawHeader, asked_for
+from MedPrepLib.dicom.rawheader import RawHeader, asked_for
 from MedPrepLib.errors import ReadError
 
 KEYS = ("PatientID", "StudyDescription", "StationName")
