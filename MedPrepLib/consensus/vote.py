@@ -94,7 +94,10 @@ def ballot(made: Panel) -> Ballot:
 
 def _vote_jointly(made: Panel) -> tuple[VoxelArray, int]:
     rules = ballot(made)
-    flat = as_label_maps(made.maps())
+    # Not in the type of what was drawn: undecided voxels hold the highest value of the map's.
+    given = as_label_maps(made.maps())
+    kind = np.promote_types(given[0].dtype, map_type(made.values))
+    flat = [drawn.astype(kind, copy=False) for drawn in given]
     voted = _known_copy(flat[0], rules.known)
     words = as_words(voted)
     tied = 0

@@ -112,6 +112,19 @@ def test_the_ignore_value_is_the_highest_of_the_type_and_never_a_label():
         assert vote(readings, labels=("one",), values=full).label_map.tolist() == [[[value, 0]]]
 
 
+@pytest.mark.parametrize("first_looked_for", [("one", "high"), ("one",)])
+def test_undecided_is_no_label_where_the_schema_is_wider_than_the_drawings(first_looked_for):
+    values = {"one": 3, "high": 255, "unused": 400}
+    readings = {
+        "a": reading([[[3] * 20, [0] * 20]], first_looked_for, values=values),
+        "b": reading([[[0] * 20, [3] * 20]], ("one", "high"), values=values),
+    }
+    result = vote(readings, "undecided", tuple(values), values)
+    assert result.record.ignore_value == 65_535
+    assert result.label_map.dtype == np.uint16
+    assert np.unique(result.label_map).tolist() == [65_535]
+
+
 def test_a_stray_value_in_a_file_is_never_taken_for_undecided():
     readings = {n: reading([[[255, 1, 255]]]) for n in "ab"}
     readings["c"] = reading([[[255, 1, 0]]])
