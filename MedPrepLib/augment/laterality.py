@@ -16,9 +16,18 @@ LEFT_RIGHT = "left-right"
 PATIENT_AXES = (LEFT_RIGHT, "anterior-posterior", "inferior-superior")
 """In the order of LPS."""
 
-_SIDED = re.compile(
-    r"(?<![^\W_])(left|right|lt|rt|l|r|links|rechts|sin|dex)(?![^\W_])", re.IGNORECASE
-)
+_SIDES = {
+    *("left", "right", "l", "r", "lt", "rt", "lh", "rh"),
+    *("sinister", "sinistra", "sinistro", "sin", "sx"),
+    *("dexter", "dextra", "destra", "destro", "dex", "dx"),
+    *("links", "linke", "linker", "linkes", "linken"),
+    *("rechts", "rechte", "rechter", "rechtes", "rechten"),
+    *("gauche", "droit", "droite", "izquierdo", "izquierda", "derecho", "derecha"),
+    *("lul", "lll", "rul", "rml", "rll"),
+}
+"""Words for one side in names of labels; the last are lobes of the lungs."""
+_SEAMS = re.compile(r"[\W_]+|(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][^\W\d_A-Z])")
+"""Where one word of a name ends and another begins, also in lungLeft and RLung."""
 
 
 def require_partners(schema: LabelSchema) -> None:
@@ -26,12 +35,19 @@ def require_partners(schema: LabelSchema) -> None:
 
     Flipped, it would be the other side under the same name.
     """
-    alone = [label.name for label in schema if _SIDED.search(label.name) and not label.partner]
+    alone = [label.name for label in schema if not label.partner and _sided(label.name)]
     if alone:
         raise LabelError(
             f"left-right flips are refused: label {alone[0]!r} is of one side and has no partner; "
             "name the label of the other side in [labels], or leave the flip out"
         )
+
+
+def _sided(name: str) -> bool:
+    words = [word.lower() for word in _SEAMS.split(name)]
+    # Left2 has a side, the vertebra L5 none.
+    numbered = [word.rstrip("0123456789") for word in words]
+    return any(word in _SIDES for word in (*words, *(n for n in numbered if len(n) > 1)))
 
 
 def swapped_values(schema: LabelSchema) -> dict[int, int]:

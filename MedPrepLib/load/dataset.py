@@ -72,14 +72,15 @@ class CohortDataset:
     def __iter__(self) -> Iterator[Item]:
         return (self[n] for n in range(len(self)))
 
-    def __getitem__(self, number: int) -> Item:
-        """The item of case ``number``.
+    def __getitem__(self, number: int | tuple[int, int]) -> Item:
+        """The item of case ``number``, of this epoch, or of (epoch, number).
 
         Raises IndexError beyond the end; CorruptCaseError when the file was changed, or holds
         another case; CohortError when it is missing or unsafe to read.
         """
-        entry = self.cases[number]
-        case = self.case(number, everything=False)
+        epoch, n = number if isinstance(number, tuple) else (self.epoch, number)
+        entry = self.cases[n]
+        case = self.case(n, everything=False)
         own = Intensities.of(case.statistics)
         item: Item = {
             "image": self._scaling.applied(case.image, entry.modality, own)[np.newaxis],
@@ -92,13 +93,16 @@ class CohortDataset:
             **_task_items(self.task, case),
         }
         if self.augment is not None:
-            item = self.augment(item, generator_of(self.seed, self.epoch, number % len(self)))
+            item = self.augment(item, generator_of(self.seed, epoch, n % len(self)))
         if self.as_torch:
             item = {key: tensor(value) for key, value in item.items()}
         return item if self.transform is None else self.transform(item)
 
     def set_epoch(self, epoch: int) -> None:
-        """Other augmentation from here on; call it before the workers of an epoch start."""
+        """Other augmentation from here on; call it before the workers of an epoch start.
+
+        Workers that stay (``persistent_workers``) do not hear of it: load.EpochSampler tells them.
+        """
         self.epoch = epoch
 
     def case(self, number: int, *, everything: bool = True) -> LoadedCase:

@@ -31,7 +31,7 @@ COLD_FRACTION = 0.5
 
 
 class PatchError(MedPrepError, ValueError):
-    """Patches that cannot be taken: no size, or an overlap as large as the patch."""
+    """Patches that cannot be taken: no size, an overlap as large as the patch, or another type."""
 
 
 class PatchDataset:
@@ -194,8 +194,14 @@ class PatchDataset:
     def _voxels(
         self, case: MappedCase, name: str, place: Place, pad: float, out: VoxelArray | None
     ) -> VoxelArray:
+        kind = case.table.bricks[name].dtype
         if out is None:
-            out = np.empty((1, *self.patch_shape), case.table.bricks[name].dtype)
+            out = np.empty((1, *self.patch_shape), kind)
+        elif out.dtype != kind:
+            raise PatchError(
+                f"{name} of case {case.table.id} holds {kind}, the batch {out.dtype}: cases of "
+                "several types make no batch as they are stored; a window gives them all one type"
+            )
         case.read(name, place, out[0], pad)
         return out
 

@@ -20,7 +20,7 @@ Buffers = dict[str, VoxelArray]
 
 
 class BatchError(MedPrepError, ValueError):
-    """Items that do not make a batch: none of them, or images of several types."""
+    """A batch of no items, or no thread to read it."""
 
 
 class ThreadLoader:
@@ -35,8 +35,9 @@ class ThreadLoader:
     the next one is asked for: copy what has to stay (a network on a GPU does so anyway).
     ``reuse=False`` gives every batch memory of its own. The dataset's ``transform`` is not called.
 
-    An error of an item is raised where its batch is due, with a note on its case. Leaving the loop
-    early stops the threads.
+    An error of an item is raised where its batch is due, with a note on its case; PatchError for
+    images of several types, which only a window brings together. Leaving the loop early stops the
+    threads.
     """
 
     def __init__(

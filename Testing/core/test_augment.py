@@ -203,12 +203,16 @@ def test_flips_follow_the_patient_and_swap_sides_only_from_left_to_right(flip: s
 
 
 def test_a_label_of_one_side_without_partner_refuses_left_right_flips():
-    for name in ("left kidney", "Kidney_R", "lung-lt", "kidney right"):
+    for name in (
+        "left kidney", "Kidney_R", "lung-lt", "kidney right", "RightLung", "lungLeft", "RLung",
+        "ctx-lh-precentral", "kidney_dx", "Left2", "LUL", "linke Niere", "rein gauche",
+    ):  # fmt: skip
         schema = LabelSchema((Label(name, 1), Label("clear cell", 2)))
         with pytest.raises(LabelError, match="left-right flips are refused"):
             Policy(Augment(flips=("left-right",)), schema)
         Policy(Augment(flips=("anterior-posterior",)), schema)
-    plain = LabelSchema((Label("liver", 1), Label("tumor", 2), Label("bright lesion", 3)))
+    names = ("liver", "tumor", "bright lesion", "vertebra L5", "vertebrae_L1", "R2 star")
+    plain = LabelSchema(tuple(Label(name, n + 1) for n, name in enumerate(names)))
     Policy(Augment(flips=("left-right",)), plain)
 
 

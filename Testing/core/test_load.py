@@ -18,7 +18,7 @@ from core.cohort_samples import RECIPE, SCHEMA, build_cohort, packed_case
 from MedPrepLib import layout
 from MedPrepLib.config.settings import Pack
 from MedPrepLib.errors import CohortError, CorruptCaseError
-from MedPrepLib.load import CohortDataset, open_cohort, read_case
+from MedPrepLib.load import CohortDataset, EpochSampler, open_cohort, read_case
 from MedPrepLib.load.index import NoSuchCaseError
 from MedPrepLib.pack import write_case
 from MedPrepLib.window import WindowError
@@ -355,3 +355,18 @@ def test_a_manifest_without_what_it_needs_is_refused(cohort: Path, tmp_path: Pat
         (tmp_path / layout.MANIFEST_NAME).write_bytes(layout.sealed(tree)[0])
         with pytest.raises(CohortError):
             open_cohort(tmp_path)
+
+
+def test_a_sampler_tells_workers_that_stay_the_epoch(cohort: Path):
+    def noisy(item, rng):
+        return {**item, "noise": rng.random()}
+
+    dataset = CohortDataset(cohort, "train", None, augment=noisy, as_torch=False)
+    sampler = EpochSampler(len(dataset), shuffle=False)
+    first = [dataset[number]["noise"] for number in sampler]
+    assert first == [item["noise"] for item in dataset]
+    sampler.set_epoch(1)
+    second = [dataset[number]["noise"] for number in sampler]
+    dataset.set_epoch(1)
+    assert second == [item["noise"] for item in dataset]
+    assert not set(first) & set(second)

@@ -444,6 +444,16 @@ def test_an_error_in_a_thread_arrives_with_the_name_of_the_case(raw: Path):
     assert caught.value.__notes__ == ["case case-3, patch 4"]
 
 
+def test_images_of_several_types_make_no_batch_until_a_window_gives_them_one(raw: Path):
+    def batches(window: str | None) -> list[dict]:
+        dataset = PatchDataset(raw, SIZE, "train", None, window=window, as_torch=False)
+        return list(ThreadLoader(dataset, 4, shuffle=False))
+
+    with pytest.raises(PatchError, match="holds float32, the batch int16"):
+        batches(None)
+    assert [batch["image"].dtype for batch in batches("percentiles")] == [np.float32]
+
+
 def test_leaving_early_stops_the_threads(raw: Path):
     import threading
 
