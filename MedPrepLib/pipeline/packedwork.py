@@ -14,7 +14,7 @@ from MedPrepLib.load.tables import index_cases
 
 SHOWN = 2
 SIZE = (112, 112, 32)
-"""Voxels along i, j, k: what is drawn of a case, around a label. It takes about 0.4 s a case."""
+"""Voxels along i, j, k: what is drawn of a case, around a label."""
 
 
 def write_index(path: Path, index: CohortIndex) -> None:
