@@ -72,9 +72,12 @@ def _file_problems(root: Path, file: ShardFile, deep: bool) -> Iterator[Problem]
         yield Problem(file.name, "was changed: its SHA-256 is not the one in the manifest")
 
 
-def is_whole(root: Path, file: ShardFile) -> bool:
-    """True when the file lies under ``root`` as the manifest describes it."""
-    return not list(_file_problems(root, file, deep=True))
+def is_whole(root: Path, file: ShardFile, *, deep: bool = True) -> bool:
+    """True when the file lies under ``root`` as the manifest describes it.
+
+    ``deep``: to the last byte; else it is there and as large.
+    """
+    return not list(_file_problems(root, file, deep=deep))
 
 
 def _case_problems(root: Path, case: ManifestCase, recipe_hash: str) -> Iterator[Problem]:

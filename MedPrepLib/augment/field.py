@@ -51,14 +51,18 @@ def random_elastic(
     return Elastic(rng.uniform(-largest_mm, largest_mm, (3, *counts)), control_mm)
 
 
+ALL = slice(None)
+
+
 def displacements_mm(
-    elastic: Elastic, shape: tuple[int, ...], spacing: Floats
+    elastic: Elastic, shape: tuple[int, ...], spacing: Floats, planes: slice = ALL
 ) -> npt.NDArray[np.float32]:
-    """The field at every voxel, (3, k, j, i) in mm along (k, j, i)."""
+    """The field at every voxel of some ``planes`` k, (3, k, j, i) in mm along (k, j, i)."""
     weights = [
         _weights(np.arange(n) * step / elastic.spacing_mm, count)
         for n, step, count in zip(shape, spacing, elastic.coefficients.shape[1:], strict=True)
     ]
+    weights[0] = weights[0][planes]
     field = elastic.coefficients.astype(np.float32)
     for axis, matrix in enumerate(weights, start=1):
         field = np.moveaxis(
@@ -80,8 +84,9 @@ def coordinates(
     axes_mm: Floats,
     turn: Floats,
     elastic: Elastic | None,
+    planes: slice = ALL,
 ) -> Coordinates:
-    """For every voxel, the index (3, k, j, i) it comes from.
+    """For every voxel of some ``planes`` k, the index (3, k, j, i) it comes from.
 
     ``axes_mm``: 3x3, column a is the step in LPS mm along array axis a. The content is displaced
     by the elastic field, then turned by ``turn`` about the middle of the patch, both physically.
@@ -91,17 +96,18 @@ def coordinates(
     steps = [
         np.arange(n, dtype=np.float32) - np.float32(m) for n, m in zip(shape, middle, strict=True)
     ]
+    steps[0] = steps[0][planes]
     offsets: list[npt.NDArray[np.float32]] = [
         steps[0][:, None, None], steps[1][:, None], steps[2]
     ]  # fmt: skip
     if elastic is not None:
         spacing = np.linalg.norm(axes_mm, axis=0)
-        field = displacements_mm(elastic, shape, spacing)
+        field = displacements_mm(elastic, shape, spacing, planes)
         offsets = [
             offset + shift / np.float32(step)
             for offset, shift, step in zip(offsets, field, spacing, strict=True)
         ]
-    result = np.empty((3, *shape), np.float32)
+    result = np.empty((3, len(steps[0]), *shape[1:]), np.float32)
     for row in range(3):
         result[row] = np.float32(middle[row])
         for column, offset in enumerate(offsets):

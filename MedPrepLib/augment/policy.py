@@ -18,6 +18,7 @@ from MedPrepLib.augment.laterality import (
     swapped_columns,
     swapped_values,
 )
+from MedPrepLib.augment.sampling import linearly
 from MedPrepLib.config.load import augment_problems, parse_study
 from MedPrepLib.config.settings import Augment
 from MedPrepLib.errors import ConfigError, MedPrepError
@@ -106,14 +107,36 @@ class Policy:
         if draw.contrast or draw.noise_sigma:
             changed["image"] = self._intensities(changed["image"], draw)
         if draw.moves:
-            _move(
-                changed,
-                coordinates(
-                    item["image"].shape[1:], axes_mm, rotation(draw.angles_deg), draw.elastic
-                ),
-            )
+            _require_movable(item)
+            shape, turn = item["image"].shape[1:], rotation(draw.angles_deg)
+            _move(changed, coordinates(shape, axes_mm, turn, draw.elastic))
         for flip in draw.flips:
             _flip(changed, array_axis(axes_mm, flip))
+            if flip == LEFT_RIGHT:
+                self._swap(changed)
+        return changed
+
+    def applied_plane(self, item: Item, draw: Draw, k: int) -> Item:
+        """Slice ``k`` of what :meth:`applied` gives: image and mask, one slice thick.
+
+        The other slices are not worked out. Errors as for :meth:`applied`.
+        """
+        axes_mm = np.asarray(item["affine"])[:3, 2::-1]
+        axes = [array_axis(axes_mm, flip) for flip in draw.flips]
+        shape = item["image"].shape[1:]
+        start = shape[0] - 1 - k if 0 in axes else k
+        plane = slice(start, start + 1)
+        changed = {name: item[name] for name in ("image", "mask", "pad_value")}
+        if draw.contrast or draw.noise_sigma:
+            changed["image"] = self._intensities(changed["image"], draw)
+        if draw.moves:
+            _require_movable(item)
+            turn = rotation(draw.angles_deg)
+            _move(changed, coordinates(shape, axes_mm, turn, draw.elastic, plane))
+        else:
+            changed |= {name: changed[name][:, plane] for name in ("image", "mask")}
+        for axis, flip in zip(axes, draw.flips, strict=True):
+            _flip(changed, axis)
             if flip == LEFT_RIGHT:
                 self._swap(changed)
         return changed
@@ -156,23 +179,20 @@ def policy_of(cohort: Path | str | CohortIndex) -> Policy:
     return Policy(study.augment, index.labels)
 
 
-def _move(item: Item, source: Coordinates) -> None:
-    from scipy import ndimage
-
+def _require_movable(item: Item) -> None:
     if "slice_labels" in item:
         raise AugmentError(
             "labels of slices cannot follow a rotation or an elastic field: set rotation_deg and "
             "elastic_mm to 0"
         )
+
+
+def _move(item: Item, source: Coordinates) -> None:
     image, mask = item["image"], item["mask"]
     index, inside = _nearest(source, mask.shape[1:])
-    kind = np.float32 if image.dtype.kind == "f" else image.dtype.type
-    moved = [
-        # Up to half a voxel beyond the middle of the last voxel is still inside of it.
-        ndimage.map_coordinates(channel, source, kind, order=1, mode="nearest")
-        for channel in image
-    ]
-    item["image"] = np.where(inside, moved, kind(item["pad_value"]))
+    # Up to half a voxel beyond the middle of the last voxel is still inside of it.
+    moved = linearly(image, source)
+    item["image"] = np.where(inside, moved, moved.dtype.type(item["pad_value"]))
     item["mask"] = np.where(inside, mask.reshape(mask.shape[0], -1)[:, index], mask.dtype.type(0))
     if "boxes" in item:
         item["boxes"], kept = _moved_boxes(item["boxes"], source)
@@ -184,7 +204,7 @@ def _nearest(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Flat index of the nearest voxel (0 outside), and whether it lies inside."""
     nearest = np.floor(source + np.float32(0.5)).astype(np.intp)
-    inside = np.ones(shape, dtype=bool)
+    inside = np.ones(source.shape[1:], dtype=bool)
     for axis, size in zip(nearest, shape, strict=True):
         inside &= (axis >= 0) & (axis < size)
     nearest *= inside

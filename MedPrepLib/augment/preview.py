@@ -63,8 +63,8 @@ def strip(policy: Policy, items: Sequence[Item], seed: int = 0) -> bytes:
         where = int((item["mask"][0] > 0).sum(axis=(1, 2)).argmax())
         spacing = item["spacing"]
         aspect = float(spacing[1] / spacing[0])
-        changed = (policy.applied(item, draw) for _, draw in columns)
-        rows.append([_scaled(_outlined(one, where, policy.schema), aspect) for one in changed])
+        changed = (policy.applied_plane(item, draw, where) for _, draw in columns)
+        rows.append([_scaled(_outlined(one, policy.schema), aspect) for one in changed])
         names = [name for name, _ in columns]
     return _png(rows, names if rows else [])
 
@@ -100,11 +100,11 @@ def _sharpest(
     return replace(drawn, coefficients=s.elastic_mm * np.sign(drawn.coefficients))
 
 
-def _outlined(item: Item, k: int, schema: LabelSchema) -> npt.NDArray[np.uint8]:
-    gray = np.clip(item["image"][0, k].astype(np.float32), 0, 1)
+def _outlined(item: Item, schema: LabelSchema) -> npt.NDArray[np.uint8]:
+    gray = np.clip(item["image"][0, 0].astype(np.float32), 0, 1)
     pixels = np.repeat(np.rint(gray * 255).astype(np.uint8)[..., None], 3, axis=2)
     for label in schema:
-        inside = np.pad(item["mask"][0, k] == label.value, 1)
+        inside = np.pad(item["mask"][0, 0] == label.value, 1)
         core = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
         pixels[inside[1:-1, 1:-1] & ~core] = label.color
     return pixels
@@ -132,5 +132,5 @@ def _png(rows: Sequence[Sequence[Image]], names: Sequence[str]) -> bytes:
             sheet.paste(picture, (n * CELL, top))
         top += row[0].height
     stream = io.BytesIO()
-    sheet.save(stream, "PNG", optimize=False)
+    sheet.save(stream, "PNG", compress_level=3)
     return stream.getvalue()

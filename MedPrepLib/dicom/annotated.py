@@ -1,13 +1,13 @@
 """What a segmentation object (RTSTRUCT, SEG) says of the image it was drawn on, and where it lies.
 
-Read whole, which takes a while for large structure sets: for objects whose series is not there,
-and for the few that belong to one case. UIDs in here are private.
+Read whole, which takes a while for large structure sets: for objects whose series is not there, and
+for those that name another than that of their case. UIDs in here are private.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ _FRAMES: tuple[Path, ...] = (
     ("ReferencedFrameOfReferenceSequence", "FrameOfReferenceUID"),
     ("StructureSetROISequence", "ReferencedFrameOfReferenceUID"),
 )
+_SERIES_AND_FRAMES = (0x00081115, 0x00200052, 0x30060010, 0x30060020)
+"""The elements at the top that hold these."""
 _INSTANCES: tuple[Path, ...] = (
     ("ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence",
      "RTReferencedSeriesSequence", "ContourImageSequence", "ReferencedSOPInstanceUID"),
@@ -68,15 +70,29 @@ def read_annotated(path: str, *, places: bool = True) -> Annotated:
     try:
         with BufferedReader(open_regular(path)) as file, pydicom_reading():
             dataset = read_bounded(file, MAX_OBJECT_BYTES)
-            own = {str(dataset.get("FrameOfReferenceUID") or "")} - {""}
-            return Annotated(
-                series=_uids(dataset, _SERIES),
-                frames=_uids(dataset, _FRAMES) or frozenset(own),
+            return replace(
+                _whole_images(dataset),
                 instances=_uids(dataset, _INSTANCES),
                 points=_points(dataset) if places else np.empty((0, 3)),
             )
     except OSError:
         return Annotated()
+
+
+def read_series_and_frames(path: str) -> Annotated:
+    """The series and frames of reference alone, which stand before all contours."""
+    tags = _SERIES_AND_FRAMES
+    try:
+        with BufferedReader(open_regular(path)) as file, pydicom_reading():
+            return _whole_images(read_bounded(file, MAX_OBJECT_BYTES, tags=tags, behind=max(tags)))
+    except OSError:
+        return Annotated()
+
+
+def _whole_images(dataset: Dataset) -> Annotated:
+    own = {str(dataset.get("FrameOfReferenceUID") or "")} - {""}
+    frames = _uids(dataset, _FRAMES) or frozenset(own)
+    return Annotated(series=_uids(dataset, _SERIES), frames=frames)
 
 
 def _uids(dataset: Dataset, paths: tuple[Path, ...]) -> frozenset[str]:

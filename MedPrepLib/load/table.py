@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_RECORD_BYTES = 1 << 28
 _LENGTH = struct.Struct("<I")
+_EQUAL = b"="
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +118,17 @@ def read_table(path: Path | str) -> CaseTable:
         return table_in(file, path)
 
 
+def own_table(path: Path) -> CaseTable:
+    """The table of a case file that this process has just written.
+
+    It is nobody else's, so that load.guard is not asked, which takes as long as the rest.
+    """
+    import h5py
+
+    with h5py.File(path, "r", locking=False) as file:
+        return table_in(file, path)
+
+
 def table_in(file: h5py.Group, path: Path | str) -> CaseTable:
     """The table of a case in a file or group that load.guard let in; errors as above."""
     head = read_head(file, path)
@@ -124,9 +136,9 @@ def table_in(file: h5py.Group, path: Path | str) -> CaseTable:
         names = layout.slugs(head.labels.names)
         bricks = {name: _bricks(file[name]) for name in ("image", "mask")}
         for label in head.labels.names:
-            place = f"{FOREGROUND}{names[label]}"
-            if place in file and file[place].size:
-                bricks[FOREGROUND + label] = _bricks(file[place])
+            places = file.get(f"{FOREGROUND}{names[label]}")
+            if places is not None and places.size:
+                bricks[FOREGROUND + label] = _bricks(places)
     return CaseTable(
         id=head.id,
         geometry=head.geometry,
@@ -169,7 +181,10 @@ def _bricks(dataset: h5py.Dataset) -> Bricks:
 
 # --- as bytes: what an index file holds for a case ----------------------------------------------
 def encoded(table: CaseTable) -> bytes:
-    """The table as bytes: JSON with all small values, then the numbers of the stored bricks."""
+    """The table as bytes: JSON with all small values, then the numbers of the stored bricks.
+
+    A checksum stands before them. Nothing is deflated: another zlib would make other bytes.
+    """
     grid = table.geometry
     head = {
         "id": table.id,
@@ -189,31 +204,40 @@ def encoded(table: CaseTable) -> bytes:
     parts = [_LENGTH.pack(len(text)), text]
     for bricks in table.bricks.values():
         stored = bricks.offsets > 0
+        offsets, sizes = bricks.offsets[stored], bricks.sizes[stored].astype(np.int64)
         parts += [
             np.packbits(stored).tobytes(),
-            bricks.offsets[stored].astype("<i8").tobytes(),
-            bricks.sizes[stored].astype("<u4").tobytes(),
-            bricks.filters[stored].tobytes(),
+            _column(np.diff(offsets, prepend=0) - np.append(0, sizes)[: sizes.size]),
+            _column(sizes),
+            _column(bricks.filters[stored].astype(np.int64)),
         ]
-    return zlib.compress(b"".join(parts), 1)
+    data = b"".join(parts)
+    return _LENGTH.pack(zlib.crc32(data)) + data
+
+
+def _column(values: npt.NDArray[np.int64]) -> bytes:
+    """Integers in as few bytes as all of them fit in; equal ones as one.
+
+    Bricks follow each other in a file, mostly, and uncompressed ones are equally large.
+    """
+    if values.size and (values == values[0]).all():
+        return _EQUAL + values[:1].astype("<i8").tobytes()
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    width = next(n for n in (1, 2, 4, 8) if -(1 << 8 * n - 1) <= low and high < 1 << 8 * n - 1)
+    return bytes([width]) + values.astype(f"<i{width}").tobytes()
 
 
 def decoded(record: bytes | memoryview) -> CaseTable:
     """The table that :func:`encoded` made these bytes of; CorruptCaseError when it did not."""
+    data = bytes(record[_LENGTH.size : MAX_RECORD_BYTES])
+    if bytes(record[: _LENGTH.size]) != _LENGTH.pack(zlib.crc32(data)):
+        raise CorruptCaseError("a record of the index was changed")
     try:
-        return _table(_inflated(record))
+        return _table(data)
     except CorruptCaseError:
         raise
-    except (zlib.error, struct.error, GeometryError, *HDF5_ERRORS) as error:
+    except (struct.error, GeometryError, *HDF5_ERRORS) as error:
         raise CorruptCaseError(f"a record of the index is damaged: {error}") from None
-
-
-def _inflated(record: bytes | memoryview) -> bytes:
-    stream = zlib.decompressobj()
-    data = stream.decompress(record, MAX_RECORD_BYTES)
-    if not stream.eof:
-        raise CorruptCaseError("a record of the index does not end")
-    return data
 
 
 def _table(data: bytes) -> CaseTable:
@@ -240,19 +264,31 @@ def _table(data: bytes) -> CaseTable:
 def _stored(row: list[Any], data: bytes, start: int) -> tuple[Bricks, int]:
     shape, dtype, brick, fill, pipelines = row
     grid = grid_of(tuple(shape), tuple(brick))
-    if math.prod(grid) > layout.MAX_VOXELS // 8:
-        raise CorruptCaseError(f"a table of {math.prod(grid)} bricks")
     count = math.prod(grid)
+    if count > layout.MAX_VOXELS // 8:
+        raise CorruptCaseError(f"a table of {count} bricks")
     bits = np.frombuffer(data, np.uint8, -(-count // 8), start)
     stored = np.unpackbits(bits, count=count).astype(bool).reshape(grid)
-    start += bits.size
+    wanted, start = int(stored.sum()), start + bits.size
+    gaps, start = _values(data, start, wanted)
+    sizes, start = _values(data, start, wanted)
+    filters, start = _values(data, start, wanted)
+    ends = np.cumsum(gaps + sizes)
     columns = []
-    for kind in ("<i8", "<u4", "|u1"):
-        values = np.frombuffer(data, kind, int(stored.sum()), start)
-        column = np.zeros(grid, values.dtype)
+    for values, kind in ((ends - sizes, np.int64), (sizes, np.uint32), (filters, np.uint8)):
+        column = np.zeros(grid, kind)
         column[stored] = values
         columns.append(column)
-        start += values.nbytes
     used = tuple(tuple(pipeline) for pipeline in pipelines)
     table = Bricks(tuple(shape), np.dtype(dtype), tuple(brick), fill, used, *columns)
     return table, start
+
+
+def _values(data: bytes, start: int, count: int) -> tuple[npt.NDArray[np.int64], int]:
+    """``count`` integers of a column that begins at ``start``, and where it ends."""
+    width, start = data[start : start + 1], start + 1
+    if width == _EQUAL:
+        value = np.frombuffer(data, "<i8", 1, start)
+        return np.repeat(value, count), start + value.nbytes
+    values = np.frombuffer(data, f"<i{width[0]}", count, start)
+    return values.astype(np.int64), start + values.nbytes

@@ -8,7 +8,7 @@ import mmap
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ MAX_KEPT = 512
 """Tables that are kept decoded when an index file can give them again."""
 
 _MAGIC = b"MEDPREPX"
-_VERSION = 3
+_VERSION = 4
 _LENGTH = struct.Struct("<I")
 _MAX_HEAD = 1 << 16
 _OF_A_PROCESS = {"_file", "_mapped", "_places", "_lock"}
@@ -51,15 +51,24 @@ def build_index(cohort_dir: Path | str) -> Path:
     return path
 
 
-def index_cases(folder: Path, cases: Sequence[IndexEntry], path: Path) -> None:
+def index_cases(
+    folder: Path, cases: Sequence[IndexEntry], path: Path, made: Mapping[str, bytes]
+) -> None:
     """Write to ``path`` the index of ``cases``, in order of id, whose files lie in ``folder``.
 
-    Tables of case files that did not change since the manifest in ``folder`` was written are taken
-    from the index that it names. Errors as for :func:`build_index`.
+    ``made``: encoded tables of case files, by id, as they were when these were written; they are
+    used for files that the manifest in ``folder`` does not name. Tables of those that it names are
+    taken from the index that it names, if that is whole, else from the files. Errors as for
+    :func:`build_index`.
     """
     kept = _kept_records(folder)
-    records = (kept.get(_identity(entry)) or _encoded(folder, entry) for entry in cases)
-    write_records(path, cases, list(records))
+    known = _known_files(folder)
+
+    def record(entry: IndexEntry) -> bytes:
+        new = None if entry.name in known else made.get(entry.id)
+        return kept.get(_identity(entry)) or new or _encoded(folder, entry)
+
+    write_records(path, cases, [record(entry) for entry in cases])
 
 
 def write_records(path: Path, cases: Iterable[IndexEntry], records: Sequence[bytes]) -> None:
@@ -116,6 +125,14 @@ def _kept_records(folder: Path) -> dict[tuple[str, str, str, str], bytes]:
     if file is None:
         return {}
     return {_identity(entry): file.record(row) for row, entry in enumerate(index.cases)}
+
+
+def _known_files(folder: Path) -> frozenset[str]:
+    """The case files that the manifest in ``folder`` names."""
+    try:
+        return frozenset(entry.name for entry in open_cohort(folder).cases)
+    except CohortError:
+        return frozenset()
 
 
 class CaseTables:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import MaskReading
-from MedPrepLib.dicom.annotated import Annotated, read_annotated
+from MedPrepLib.dicom.annotated import Annotated, read_annotated, read_series_and_frames
 from MedPrepLib.findings import Finding
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.masks.objects import kind_of
@@ -31,7 +31,9 @@ def other_series(reading: MaskReading, image: ImageIdentity, item: str) -> tuple
     findings = []
     for number, part in enumerate(reading.parts, start=1):
         if _is_object(Path(part.path)):
-            differs = _difference(read_annotated(part.path, places=False), image)
+            differs = _difference(read_series_and_frames(part.path), image)
+            if differs:  # but it may name images of the series among others
+                differs = _difference(read_annotated(part.path, places=False), image)
             if differs:
                 of = f"file {number} of {len(reading.parts)}: " if len(reading.parts) > 1 else ""
                 findings.append(catalog.OTHER_SERIES.at(item, of + differs))

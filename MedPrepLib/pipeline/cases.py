@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.capacity import Capacity, capacity
-from MedPrepLib.pipeline.crew import Crew, LocalCrew
+from MedPrepLib.pipeline.crew import OF_OBJECTS, OF_RATERS, Crew, LocalCrew
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.order import PICTURES, Order
 from MedPrepLib.pipeline.preflight import require_room
@@ -23,6 +23,7 @@ from MedPrepLib.pipeline.tasks import inputs_of
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step
 from MedPrepLib.results import CaseResult
+from MedPrepLib.scan.walk import image_suffix
 from MedPrepLib.sitelog import WORKERS_LOG
 
 
@@ -109,5 +110,15 @@ def _local_crew(order: Order, todo: Sequence[CaseTask]) -> tuple[Crew, str]:
     settings = order.study.run
     memory_bytes = int(settings.memory_gb * 1e9)
     found: Capacity = capacity(todo, order.workers or settings.workers)
-    crew = LocalCrew(found.workers, memory_bytes, order.logs / WORKERS_LOG)
+    crew = LocalCrew(found.workers, memory_bytes, order.logs / WORKERS_LOG, needed_by(todo))
     return crew, str(found) if todo else ""
+
+
+def needed_by(tasks: Sequence[CaseTask]) -> tuple[str, ...]:
+    """The large packages that only some cases need, where one of ``tasks`` is such a case."""
+    read = [task.candidate for task in tasks if task.candidate.case.raters]
+    drawn = (path for one in read for path in one.case.drawn_paths)
+    objects = any(not image_suffix(path) for path in drawn)
+    packed = any(not header.is_native for one in read for header in one.slices)
+    compared = any(len(one.case.raters) > 1 for one in read)
+    return (OF_OBJECTS if objects or packed else ()) + (OF_RATERS if compared else ())

@@ -115,6 +115,7 @@ def _result(task: CaseTask, draft: Draft) -> CaseResult:
         slice_hashes=draft.slice_hashes,
         fingerprint=draft.fingerprint,
         shard=draft.shard,
+        bricks=draft.bricks,
         picture=draft.picture,
         readmitted=readmitwork.used(task, draft),
     )

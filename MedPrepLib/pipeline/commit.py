@@ -70,7 +70,7 @@ def commit(
         write_bytes(splits, splits_final(plan.places).encode())
         written = (*write_report(folder, report), *_write_tables(folder, report), splits)
         bricks = place / layout.INDEX_NAME
-        write_index(bricks, index)
+        write_index(bricks, index, results)
         files = tuple(_listed(place, path) for path in (*written, bricks))
         begun = msgspec.structs.replace(begun, files=files)
         manifest = write_manifest(order.cohort, _with_card(place, order.study, begun, results))

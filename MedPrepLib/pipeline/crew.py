@@ -10,9 +10,10 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,14 +48,24 @@ class Crew(Protocol):
 
 
 class LocalCrew:
-    """Processes on this machine. The death of one takes the others along."""
+    """Processes on this machine. The death of one takes the others along.
+
+    ``needed``: modules that their tasks import, beside those that every task does.
+    """
 
     falls_together = True
 
-    def __init__(self, workers: int, memory_bytes: int = 0, output: Path | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        memory_bytes: int = 0,
+        output: Path | None = None,
+        needed: Sequence[str] = (),
+    ) -> None:
         self._workers = max(1, workers)
         self._memory_bytes = memory_bytes
         self._output = output
+        self._needed = needed
         self._pool: ProcessPoolExecutor | None = None
 
     def hands(self) -> int:
@@ -63,14 +74,16 @@ class LocalCrew:
 
     def submit(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
         """Begin a task in a process; the first one starts them."""
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self._workers,
-                mp_context=_context(),
-                initializer=_prepare,
-                initargs=(self._memory_bytes, self._output),
-            )
-        return self._pool.submit(function, task)
+        if self._pool is not None:
+            return self._pool.submit(function, task)
+        self._pool = ProcessPoolExecutor(
+            self._workers,
+            mp_context=_context(self._needed),
+            initializer=_prepare,
+            initargs=(self._memory_bytes, self._output),
+        )
+        with one_thread_each():
+            return self._pool.submit(function, task)
 
     def has_begun(self, _future: Future[Any], /) -> bool:
         """Always: no more tasks are handed out than there are processes."""
@@ -110,12 +123,18 @@ PRELOADED = (
     "MedPrepLib.pack",
     "h5py",
     "scipy.ndimage",
-    "PIL.Image",
+    "PIL.PngImagePlugin",
 )
 """Imported once by the server that workers are forked from, not by every worker."""
 
+OF_OBJECTS = ("pydicom.filereader",)
+"""The same where masks are DICOM objects, or pixels are compressed."""
 
-def _context() -> multiprocessing.context.BaseContext:
+OF_RATERS = ("scipy.sparse.csgraph", "scipy.spatial")
+"""The same where raters are compared."""
+
+
+def _context(needed: Sequence[str]) -> multiprocessing.context.BaseContext:
     """A fork server on Linux (a clean process that has imported everything), else spawn.
 
     A plain fork would copy the caller's threads and open files, which Slicer has many of.
@@ -123,8 +142,27 @@ def _context() -> multiprocessing.context.BaseContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload([*PRELOADED, *needed])
     return context
+
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Processes that start inside calculate with one thread: there is one for every core.
+
+    With a thread for every core in each of them they would wait for each other, and spin while
+    they wait. Who has set these variables is not contradicted.
+    """
+    missing = [name for name in THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(missing, "1"))
+    try:
+        yield
+    finally:
+        for name in missing:
+            os.environ.pop(name, None)
 
 
 def _prepare(memory_bytes: int, output: Path | None) -> None:

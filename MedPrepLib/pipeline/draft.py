@@ -95,6 +95,7 @@ class Draft:
     targets: Targets | None = None
     picture: str = ""
     shard: ShardFile | None = None
+    bricks: bytes = b""
 
     def plus(self, *findings: Finding) -> Draft:
         """The draft with more findings."""

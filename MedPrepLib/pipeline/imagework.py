@@ -142,7 +142,8 @@ def decided(draft: Draft) -> VoxelArray | None:
 
 
 def pack(task: CaseTask, draft: Draft) -> Draft:
-    """Write the case file."""
+    """Write the case file, and note where its bricks lie."""
+    from MedPrepLib.load.table import encoded, own_table
     from MedPrepLib.pack import PackedCase, write_case
 
     case = draft.case
@@ -161,7 +162,7 @@ def pack(task: CaseTask, draft: Draft) -> Draft:
         unit=draft.unit,
     )
     shard = write_case(task.cohort, packed, task.study.pack, task.study.schema())
-    return replace(draft, shard=shard)
+    return replace(draft, shard=shard, bricks=encoded(own_table(task.cohort / shard.name)))
 
 
 def _placed(task: CaseTask, draft: Draft) -> tuple[Volume, Mapping[str, Segmentation]]:

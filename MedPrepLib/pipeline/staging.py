@@ -35,19 +35,24 @@ def staged(cohort: Path) -> Iterator[Path]:
         write_bytes(place / layout.MANIFEST_NAME, manifest.read_bytes())
     try:
         yield place
-    finally:
+    except BaseException:
         settle(cohort)
+        raise
+    settle(cohort, deep=False)  # the manifest has just been made of these very files
 
 
-def settle(cohort: Path) -> None:
-    """Bring an interrupted commit to its end: forwards if its manifest was written, else back."""
+def settle(cohort: Path, *, deep: bool = True) -> None:
+    """Bring an interrupted commit to its end: forwards if its manifest was written, else back.
+
+    ``deep``: files are compared with the manifest to the last byte, not by their sizes.
+    """
     place = cohort / layout.NEXT_FOLDER
     if place.is_symlink():
         place.unlink()
     if not place.is_dir():
         return
     files = _files(_manifest_of(cohort))
-    waiting = [name for name, file in files.items() if is_whole(place, file)]
+    waiting = [name for name, file in files.items() if is_whole(place, file, deep=deep)]
     move((place / name, cohort / name) for name in waiting)
     for name in _files(_manifest_of(place)).keys() - files.keys():
         (cohort / name).unlink(missing_ok=True)

@@ -267,5 +267,5 @@ def _png(strip: Bytes2D) -> bytes:
     picture = Image.fromarray(strip)
     picture.putpalette(_palette())
     data = io.BytesIO()
-    picture.save(data, format="PNG", compress_level=6)
+    picture.save(data, format="PNG", compress_level=4)
     return data.getvalue()

@@ -110,6 +110,8 @@ class CaseResult(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     """The image in small (leakage.fingerprint), as text."""
     shard: ShardFile | None = None
+    bricks: bytes = b""
+    """Where the bricks lie in that file (load.table), for the index; empty when it was not read."""
     picture: str = ""
     """File name of the overlay picture in the private folder; empty when there is none."""
     readmitted: tuple[Readmission, ...] = ()

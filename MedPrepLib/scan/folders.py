@@ -15,8 +15,8 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader, unlisted
 from MedPrepLib.scan.image import find_image
-from MedPrepLib.scan.readings import drawn_in, readings_from
-from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, is_folder, refused, stem
+from MedPrepLib.scan.readings import drawn_among, readings_from
+from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, is_folder, stem
 from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, read_text
 
 MASK_FOLDER = "masks"
@@ -32,32 +32,41 @@ def scan_folders(
     in the case folder. Center and patient are the folders' names; age and sex come from
     DICOM. Folders that cannot be listed are a finding about ``called``.
     """
-    reasons = [refused(root)]
-    for center in folders_in(root):
-        reasons.append(refused(center))
-        for patient in folders_in(center):
-            reasons.append(refused(patient))
-            for folder in folders_in(patient):
-                reasons += [refused(folder), refused(folder / MASK_FOLDER)]
-                yield _case_in(folder, source, reader, screen)
+    top = contents_of(root)
+    reasons = [top.refused]
+    for center in map(contents_of, top.folders):
+        reasons.append(center.refused)
+        for patient in map(contents_of, center.folders):
+            reasons.append(patient.refused)
+            for folder in patient.folders:
+                own, masks = contents_of(folder), contents_of(folder / MASK_FOLDER)
+                reasons += [own.refused, masks.refused]
+                drawn = drawn_among(masks, source.annotations)
+                yield _case_in(folder, _image_path(folder, own), drawn, source, reader, screen)
     yield from unlisted([reason for reason in reasons if reason], called)
 
 
-def _case_in(folder: Path, source: FolderSource, reader: HeaderReader, screen: Screen) -> Candidate:
+def _case_in(
+    folder: Path,
+    path: Path,
+    drawn: Drawn,
+    source: FolderSource,
+    reader: HeaderReader,
+    screen: Screen,
+) -> Candidate:
     center, patient = folder.parts[-3:-1]
     item = f"{center}/{patient}/{folder.name}"
-    image = find_image(_image_path(folder), item, reader, screen, source.part)
-    drawn = drawn_in(folder / MASK_FOLDER, source.annotations)
+    image = find_image(path, item, reader, screen, source.part)
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
     return candidate(item, person, image, drawn, source.modality)
 
 
-def _image_path(folder: Path) -> Path:
+def _image_path(folder: Path, contents: Contents) -> Path:
     """``image/`` or ``image.*`` if there is one, else the case folder itself without masks."""
     named = folder / IMAGE_NAME
     if is_folder(named):
         return named
-    files = [path for path in files_in(folder) if image_suffix(path)]
+    files = [path for path in contents.files if image_suffix(path)]
     for path in files:
         if stem(path) == IMAGE_NAME:
             return Path(path)

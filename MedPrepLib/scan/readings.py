@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from MedPrepLib import markups, slicelabels
 from MedPrepLib.cohort import BoxReading, MaskPart, MaskReading, ReadingFile, SliceReading
 from MedPrepLib.config.settings import Annotation
 from MedPrepLib.scan.found import Drawn
-from MedPrepLib.scan.walk import files_in, folders_in, image_suffix, is_folder, stem
+from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, is_folder, stem
 
 
 def readings_from(
@@ -39,35 +39,41 @@ def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
     (3D Slicer markups), ``<rater>.slices.csv`` labels per slice; ``<rater>/<label>.mrk.json``
     holds boxes of one label, as 3D Slicer saves them.
     """
-    if not is_folder(folder):
-        return Drawn()
+    return drawn_among(contents_of(folder), annotations) if is_folder(folder) else Drawn()
+
+
+def drawn_among(contents: Contents, annotations: Mapping[str, Annotation]) -> Drawn:
+    """Everything in a folder of readings that was listed; as :func:`drawn_in`."""
+    inner = tuple((folder.name, files_in(folder)) for folder in contents.folders)
+    boxes, slices = (
+        _reading_files(contents.files, inner, suffix, annotations)
+        for suffix in (markups.SUFFIX, slicelabels.SUFFIX)
+    )
     return Drawn(
-        masks=_masks_in(folder, annotations),
-        boxes=tuple(
-            BoxReading(rater, files)
-            for rater, files in _reading_files(folder, markups.SUFFIX, annotations).items()
-        ),
-        slices=tuple(
-            SliceReading(rater, files)
-            for rater, files in _reading_files(folder, slicelabels.SUFFIX, annotations).items()
-        ),
+        masks=_masks(contents.files, inner, annotations),
+        boxes=tuple(BoxReading(rater, files) for rater, files in boxes.items()),
+        slices=tuple(SliceReading(rater, files) for rater, files in slices.items()),
     )
 
 
+Inner = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names of the folders in a folder of readings, and the files in each."""
+
+
 def _reading_files(
-    folder: Path, suffix: str, annotations: Mapping[str, Annotation]
+    files: Sequence[str], inner: Inner, suffix: str, annotations: Mapping[str, Annotation]
 ) -> dict[str, tuple[ReadingFile, ...]]:
     """The files with this ending, by rater; the annotation rules say whose they are."""
     found: dict[str, list[ReadingFile]] = defaultdict(list)
-    for path in files_in(folder):
+    for path in files:
         if path.lower().endswith(suffix):
             name = Path(path).name[: -len(suffix)]
             rule = annotations.get(name, Annotation())
             if not rule.ignore:
                 found[rule.rater or name].append(ReadingFile(path, rule.label or None))
-    for sub in folders_in(folder):
-        rater = annotations.get(sub.name, Annotation()).rater or sub.name
-        for path in files_in(sub):
+    for name, paths in inner:
+        rater = annotations.get(name, Annotation()).rater or name
+        for path in paths:
             if path.lower().endswith(suffix):
                 label = Path(path).name[: -len(suffix)]
                 rule = annotations.get(label, Annotation())
@@ -75,14 +81,16 @@ def _reading_files(
     return {rater: tuple(found[rater]) for rater in sorted(found)}
 
 
-def _masks_in(folder: Path, annotations: Mapping[str, Annotation]) -> tuple[MaskReading, ...]:
-    whole = [(stem(path), path) for path in files_in(folder) if _may_be_mask(path)]
+def _masks(
+    files: Sequence[str], inner: Inner, annotations: Mapping[str, Annotation]
+) -> tuple[MaskReading, ...]:
+    whole = [(stem(path), path) for path in files if _may_be_mask(path)]
     readings = {reading.rater: reading for reading in readings_from(whole, annotations)}
-    for sub in folders_in(folder):
-        rater = annotations.get(sub.name, Annotation()).rater or sub.name
+    for name, paths in inner:
+        rater = annotations.get(name, Annotation()).rater or name
         parts = tuple(
             MaskPart(path, label=annotations.get(stem(path), Annotation()).label or stem(path))
-            for path in files_in(sub)
+            for path in paths
             if _may_be_mask(path)
         )
         if parts:

@@ -113,40 +113,42 @@ def _stamped(folder: str, files: dict[str, os.DirEntry[str]]) -> Listing:
     return listing
 
 
-def files_in(folder: Path) -> tuple[str, ...]:
-    """The regular files directly in ``folder``, sorted; none when it cannot be listed."""
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted, sorted
-    except OSError:
-        return ()
-    paths = (str(folder / name) for name in names if not ignored(name) and is_text(name))
-    return tuple(path for path in paths if is_plain_file(path))
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What lies directly in a folder, sorted: regular files, and folders; links are passed over.
 
-
-def folders_in(folder: Path) -> tuple[Path, ...]:
-    """The folders directly in ``folder``, sorted; links are passed over.
-
-    None when the folder cannot be listed, which :func:`refused` tells.
+    ``refused``: why the folder cannot be listed, or not all of it; empty when it can, or when it
+    is not there.
     """
+
+    files: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+    refused: str = ""
+
+
+def contents_of(folder: Path) -> Contents:
+    """The files and folders in ``folder`` that a source may mean; never an error."""
     try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
-    except OSError:
-        return ()
-    return tuple(
-        folder / name for name in sorted(names) if not name.startswith(".") and is_text(name)
+        with os.scandir(folder) as found:
+            entries = {entry.name: entry for entry in found}
+    except FileNotFoundError:
+        return Contents()
+    except OSError as error:
+        return Contents(refused=_reason(error))
+    names = sorted(name for name in entries if name[0] != "." and is_text(name))
+    files = [n for n in names if entries[n].is_file(follow_symlinks=False)]
+    folders = [n for n in names if entries[n].is_dir(follow_symlinks=False)]
+    base = prefix(str(folder))
+    return Contents(
+        tuple(base + name for name in files if name not in IGNORED_NAMES),
+        tuple(folder / name for name in folders),
+        "" if all(map(is_text, entries)) else _NO_TEXT,
     )
 
 
-def refused(folder: Path) -> str:
-    """Why a folder that is there cannot be listed, or not all of it; empty when it can."""
-    try:
-        with os.scandir(folder) as entries:
-            return "" if all(is_text(entry.name) for entry in entries) else _NO_TEXT
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        return _reason(error)
+def files_in(folder: Path) -> tuple[str, ...]:
+    """The regular files directly in ``folder``, sorted; none when it cannot be listed."""
+    return contents_of(folder).files
 
 
 def is_text(name: str) -> bool:
@@ -176,11 +178,6 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # a name that is too long, before Python 3.12
         return False
-
-
-def ignored(name: str) -> bool:
-    """True for files that no source means: hidden ones, DICOMDIR, what desktops leave behind."""
-    return name.startswith(".") or name in IGNORED_NAMES
 
 
 def image_suffix(path: str) -> str:

@@ -18,7 +18,7 @@ from MedPrepLib.labels import normalized_name
 from MedPrepLib.masks.objects import LABELMAP_SEG_CLASS, RTSTRUCT_CLASS, SEG_CLASS
 from MedPrepLib.scan.folders import IMAGE_NAME, MASK_FOLDER
 from MedPrepLib.scan.table import REQUIRED
-from MedPrepLib.scan.walk import Listing, folders_in, image_suffix, listings_below, prefix, stem
+from MedPrepLib.scan.walk import Listing, contents_of, image_suffix, listings_below, prefix, stem
 from MedPrepLib.survey.masks import names_in, values_in
 
 Kind = Literal["dicom", "folders", "nnunet", "table"]
@@ -123,7 +123,7 @@ def _kind(
     folder: Path, volumes: Sequence[str], headers: Sequence[SliceHeader], paths: Sequence[str]
 ) -> tuple[Kind, str, tuple[str, ...]] | None:
     """The kind of source, its path, and what is wrong with it."""
-    roots = (folder, *folders_in(folder))
+    roots = (folder, *contents_of(folder).folders)
     for root in roots:
         if (root / "dataset.json").is_file() and (root / "imagesTr").is_dir():
             return "nnunet", _relative(root, folder), ()

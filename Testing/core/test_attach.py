@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from MedPrepLib.config import parse_study
+from MedPrepLib.dicom.annotated import read_annotated, read_series_and_frames
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.masks.objects import LABELMAP_SEG_CLASS, RTSTRUCT_CLASS, SEG_CLASS
@@ -235,6 +236,9 @@ def test_every_object_of_the_sarcoma_cohort_finds_its_image(shared_data, tmp_pat
     assert said(found) == []
 
 
+OBJECTS = (RTSTRUCT_CLASS, SEG_CLASS)
+
+
 # --- masks that a table attaches --------------------------------------------------------------
 def finished(folder: Path) -> Summary:
     text = STUDY.replace('kind = "dicom"\npath = "raw"', 'kind = "table"\npath = "cases.csv"')
@@ -267,6 +271,19 @@ def test_a_mask_of_another_series_is_named_so(tmp_path, raw, series, frame, word
     (reading,) = case.readings
     assert reading.grid.cause == "other series"
     assert words in reading.grid.sentence
+
+
+def test_series_and_frames_are_the_same_where_contours_are_not_read(shared_data):
+    named = 0
+    for path in sorted((shared_data / "cohort").rglob("*.dcm")):
+        with path.open("rb") as stream:
+            if not any(uid.encode() in stream.read(400) for uid in OBJECTS):
+                continue
+        whole, quick = read_annotated(str(path)), read_series_and_frames(str(path))
+        assert (quick.series, quick.frames) == (whole.series, whole.frames)
+        named += bool(quick.series and quick.frames)
+        assert not quick.instances
+    assert named > 10
 
 
 def test_a_mask_that_names_a_slice_of_the_image_belongs_to_it(tmp_path, raw):

@@ -16,6 +16,7 @@ from MedPrepLib.augment.field import (
     random_elastic,
     rotation,
 )
+from MedPrepLib.augment.sampling import linearly
 from MedPrepLib.config import parse_study
 from MedPrepLib.config.settings import Augment
 from MedPrepLib.errors import ConfigError, LabelError
@@ -317,6 +318,54 @@ def test_the_policy_of_a_cohort_is_that_of_its_study_file(tmp_path: Path):
 def test_coordinates_of_nothing_are_the_voxels_themselves():
     found = coordinates((3, 4, 5), np.diag([2.5, 1, 1]), np.eye(3), None)
     np.testing.assert_allclose(found, np.indices((3, 4, 5)), atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", ["straight", "permuted"])
+def test_a_slice_alone_is_that_slice_of_the_whole(grid: str):
+    permuted = Geometry((24, 26, 16), (1, 1, 2), (0, 0, 0), (0, 0, -1, 1, 0, 0, 0, 1, 0))
+    geometry = {"straight": Geometry((24, 26, 16), (1, 1, 2.5)), "permuted": permuted}[grid]
+    item = item_of(geometry)
+    policy = Policy(Augment(flips=ALL_FLIPS, elastic_spacing_mm=30), SCHEMA)
+    draws = [
+        policy.draw(geometry.shape, axes_of(geometry), np.random.default_rng(n)) for n in range(9)
+    ]
+    assert {flip for draw in draws for flip in draw.flips} == set(ALL_FLIPS)
+    for draw in (*draws, Draw(), Draw(noise_sigma=0.01, noise=4), Draw(flips=ALL_FLIPS)):
+        whole = policy.applied(item, draw)
+        for k in (0, 6, 15):
+            one = policy.applied_plane(item, draw, k)
+            assert one["image"].shape == (1, 1, 26, 24)
+            np.testing.assert_allclose(one["image"][:, 0], whole["image"][:, k], atol=2e-6)
+            np.testing.assert_array_equal(one["mask"][:, 0], whole["mask"][:, k])
+    item["slice_labels"] = np.zeros((16, 3), bool)
+    with pytest.raises(AugmentError, match="labels of slices"):
+        policy.applied_plane(item, Draw((1.0, 0, 0)), 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        ("float32", (9, 11, 13)),
+        ("int16", (9, 11, 13)),
+        ("int32", (7, 5, 6)),
+        ("float32", (1, 6, 1)),
+    ],
+)
+def test_values_between_voxels_are_those_of_scipy(kind: str, shape: tuple[int, ...]):
+    from scipy import ndimage
+
+    rng = np.random.default_rng(2)
+    top = 2_000_000_000 if kind == "int32" else 3000
+    channels = rng.integers(-top, top, (2, *shape)).astype(kind)
+    places = rng.uniform(-2, 2, (3, 4, 8, 8)) + rng.random((3, 4, 8, 8)) * np.reshape(
+        shape, (3, 1, 1, 1)
+    )
+    source = np.concatenate([places, np.round(places)], axis=1).astype(np.float32)
+    found = linearly(channels, source)
+    assert found.dtype == kind
+    for mine, channel in zip(found, channels, strict=True):
+        exact = ndimage.map_coordinates(channel.astype(float), source, order=1, mode="nearest")
+        assert np.abs(mine - exact).max() <= (0.501 if kind != "float32" else 2e-3)
 
 
 def cells(png: bytes) -> list[list[np.ndarray]]:

@@ -289,6 +289,24 @@ def test_a_table_comes_back_from_its_bytes(cohort: Path):
         assert encoded(again) == encoded(table)
 
 
+def test_bricks_in_any_order_and_of_any_size_come_back_from_their_bytes(raw: Path):
+    from dataclasses import replace
+
+    table = read_table(raw / open_cohort(raw).cases[0].name)
+    image = table.bricks["image"]
+    rng = np.random.default_rng(1)
+    for step, low, high in ((1, 1, 2), (9, 3, 90), (40_000, 7, 30_000), (10**12, 1, 2**32 - 1)):
+        offsets = rng.permutation(np.arange(1, image.offsets.size + 1)) * step
+        sizes = rng.integers(low, high, image.offsets.size).astype(np.uint32)
+        stored = rng.random(image.offsets.size) < 0.8
+        columns = (np.where(stored, offsets, 0), np.where(stored, sizes, 0).astype(np.uint32))
+        made = [column.reshape(image.offsets.shape) for column in columns]
+        other = replace(image, offsets=made[0], sizes=made[1])
+        again = decoded(encoded(replace(table, bricks={"image": other}))).bricks["image"]
+        np.testing.assert_array_equal(again.offsets, other.offsets)
+        np.testing.assert_array_equal(again.sizes, other.sizes)
+
+
 def test_with_an_index_no_case_file_is_opened_by_hdf5_again(
     cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -14,6 +14,7 @@ from MedPrepLib import layout
 from MedPrepLib.errors import RunError
 from MedPrepLib.load import PatchDataset, build_index, open_cohort, tables
 from MedPrepLib.manifest import read_manifest
+from MedPrepLib.pipeline import Shard
 from MedPrepLib.verify import verify
 
 SIZE = (8, 8, 8)
@@ -76,14 +77,30 @@ def test_a_run_leaves_an_index_that_its_manifest_seals(study: Path, opened: list
     assert verify(cohort) == ()  # byte for byte what the run made
 
 
-def test_only_new_cases_are_opened_when_a_cohort_grows(study: Path, opened: list[str]):
+def test_workers_say_where_the_bricks_of_new_cases_lie(study: Path, opened: list[str]):
     before = {case.shard.name for case in read_manifest(study / "cohort").cases}
     summary = finished(study)
     assert len(summary.included) == 4
-    after = {case.shard.name for case in read_manifest(study / "cohort").cases}
-    assert opened == [Path(name).name for name in after - before]
+    assert len({case.shard.name for case in read_manifest(study / "cohort").cases} - before) == 1
+    assert opened == []  # in this process
     assert verify(study / "cohort") == ()
     assert len(patches(study / "cohort", indexed=True)) == 4
+    build_index(study / "cohort")
+    assert len(opened) == 4
+    assert verify(study / "cohort") == ()  # byte for byte what workers said
+
+
+def test_shards_and_a_run_that_was_stopped_leave_the_same_index(study: Path, opened: list[str]):
+    finished(study)
+    whole = (study / "cohort" / layout.INDEX_NAME).read_bytes()
+    for number in (1, 2):
+        finished(study, cohort="parts", shard=Shard(number, 2))
+    finished(study, cohort="parts", merge=True)
+    assert (study / "parts" / layout.INDEX_NAME).read_bytes() == whole
+    finished(study, cohort="stopped", stop="pack")
+    finished(study, cohort="stopped")
+    assert (study / "stopped" / layout.INDEX_NAME).read_bytes() == whole
+    assert opened == []
 
 
 def test_an_index_of_the_cohort_as_it_was_is_not_used(study: Path):
@@ -101,7 +118,7 @@ def test_an_index_that_was_changed_is_made_again_from_the_files(study: Path, ope
     path.write_bytes(data)
     assert [problem.name for problem in verify(study / "cohort")] == [layout.INDEX_NAME]
     finished(study)
-    assert len(opened) == 4
+    assert len(opened) == 3  # of the fourth a worker has just told
     assert verify(study / "cohort") == ()
 
 
