@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from faults import summary
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
@@ -29,6 +31,25 @@ def shared_data() -> Path:
     folder = Path(given) if given else REPOSITORY.parent / "shared" / "data"
     if not (folder / "MANIFEST.tsv").is_file():
         pytest.skip(f"real test data are not at {folder} (set MEDPREP_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample study as ``medprep sample`` writes it, for all tests of all workers to read.
+
+    What changes it, or runs it where it lies, takes a copy. Written by a process with hashes and a
+    clock of its own: test_sample.py looks whether that makes a difference.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, written = base / "sample-study", base / "sample-study.written"
+    with FileLock(base / "sample-study.lock"):
+        if not written.exists():
+            command = [sys.executable, "-m", "MedPrepLib", "sample", str(folder)]
+            own = {"PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": "4242", "TZ": "Asia/Tokyo"}
+            subprocess.run(command, env=os.environ | own, check=True, capture_output=True)
+            written.touch()
     return folder
 
 

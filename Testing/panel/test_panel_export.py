@@ -64,8 +64,8 @@ def test_what_was_approved_is_what_the_run_packs(user, study):
 
 
 @pytest.mark.fault("F15")
-def test_a_run_is_cancelled_within_a_second_and_can_go_on(user, sample_study, tmp_path):
-    shutil.copytree(sample_study.parent, tmp_path / "sample")
+def test_a_run_is_cancelled_within_a_second_and_can_go_on(user, sample_folder, tmp_path):
+    shutil.copytree(sample_folder, tmp_path / "sample")
     user.open(tmp_path / "sample/study.toml")
     user.ui.workersSpinBox.setValue(1)
     user.panel.click(user.ui.runButton)
