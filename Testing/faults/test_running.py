@@ -209,7 +209,7 @@ def test_a_killed_process_locks_nobody_out(study):
         assert process.stdout.readline() == "held\n"
         started = time.monotonic()
         refused = commands.medprep("run", study)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 50, "nobody waited for the lock"
         assert refused.returncode == 3
         assert f"process {process.pid} on " in refused.stderr
         assert " since 20" in refused.stderr
