@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+HEAVY_S = 1800
 
 # Hundreds of processes are started here: without bytecode, each of them would compile all modules.
 sys.dont_write_bytecode = False
@@ -99,8 +100,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests say which faults they are about."""
+    """Note which faults tests are about; heavy ones count as hung later than others."""
     summary.note_rows(items)
+    for item in items:
+        if item.get_closest_marker("heavy") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(HEAVY_S))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -165,7 +165,6 @@ def test_killed_at_some_moments_a_run_leaves_whole_files_only(packer, tmp_path: 
 
 @pytest.mark.fault("F1")
 @pytest.mark.heavy
-@pytest.mark.timeout(1800)
 def test_killed_at_each_call_a_run_goes_on_to_the_same_bytes(packer, tmp_path: Path, whole):
     for limit in range(1, whole[1] + 1):
         killed_and_resumed(packer, tmp_path / str(limit), whole, [limit])
@@ -173,7 +172,6 @@ def test_killed_at_each_call_a_run_goes_on_to_the_same_bytes(packer, tmp_path: P
 
 @pytest.mark.fault("F1")
 @pytest.mark.heavy
-@pytest.mark.timeout(1800)
 def test_killed_at_200_moments_a_run_leaves_whole_files_only(packer, tmp_path: Path, whole):
     draw = random.Random(2)
     for number in range(200):

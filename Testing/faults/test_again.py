@@ -132,7 +132,6 @@ def test_killed_at_some_calls_a_remaking_leaves_the_old_cohort_or_the_new_one(
 @pytest.mark.heavy
 @pytest.mark.fault("F1", "F11")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
-@pytest.mark.timeout(1800)
 def test_killed_at_each_call_a_remaking_leaves_the_old_cohort_or_the_new_one(made, calls, tmp_path):
     """Each state of the disk is looked at once: calls that read or sync leave the one before."""
     killed(made, tmp_path / "all", [remade.ALL])
