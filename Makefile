@@ -17,6 +17,8 @@ TEST_EXTRAS ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
 SLICER_TESTS = Testing/scene Testing/panel
+# Neighbors share what they import and prepare: each worker begins with a half, and helps in the end.
+SHARED = -n $(JOBS) --dist worksteal
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -28,7 +30,7 @@ demo: $(VENV)/.package
 	$(BIN)/medprep demo
 
 test: check
-	$(BIN)/python -m pytest -n $(JOBS) -m "not heavy" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SHARED) -m "not heavy" $(PYTEST_ARGS)
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@case $$(cat $(VENV)/.python) in 3.12) other=3.11;; *) other=3.12;; esac; \
 	if found=$$(Testing/find_python.sh $$other); then \
@@ -39,10 +41,10 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 endif
 
 slicer-tests: environment
-	$(BIN)/python -m pytest -n $(JOBS) $(SLICER_TESTS)
+	$(BIN)/python -m pytest $(SHARED) $(SLICER_TESTS)
 
 faults: environment
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --faults -m "fault and not heavy"
+	$(BIN)/python -m pytest $(SHARED) --faults -m "fault and not heavy"
 
 check: environment
 	$(BIN)/ruff check .

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from faults import summary
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+HEAVY_S = 1800
+
+# Hundreds of processes are started here: without bytecode, each of them would compile all modules.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +32,25 @@ def shared_data() -> Path:
     folder = Path(given) if given else REPOSITORY.parent / "shared" / "data"
     if not (folder / "MANIFEST.tsv").is_file():
         pytest.skip(f"real test data are not at {folder} (set MEDPREP_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample study as ``medprep sample`` writes it, for all tests of all workers to read.
+
+    What changes it, or runs it where it lies, takes a copy. Written by a process with hashes and a
+    clock of its own: test_sample.py looks whether that makes a difference.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, written = base / "sample-study", base / "sample-study.written"
+    with FileLock(base / "sample-study.lock"):
+        if not written.exists():
+            command = [sys.executable, "-m", "MedPrepLib", "sample", str(folder)]
+            own = {"PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": "4242", "TZ": "Asia/Tokyo"}
+            subprocess.run(command, env=os.environ | own, check=True, capture_output=True)
+            written.touch()
     return folder
 
 
@@ -73,8 +100,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests say which faults they are about."""
+    """Note which faults tests are about; heavy ones count as hung later than others."""
     summary.note_rows(items)
+    for item in items:
+        if item.get_closest_marker("heavy") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(HEAVY_S))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -88,10 +88,15 @@ def packed_case(
     )
 
 
-def build_cohort(folder: Path, *, task: str = "segmentation", codec: str = "raw") -> Manifest:
-    """Five cases: four training cases in two folds (one MR), one test case; and a report."""
+def build_cohort(
+    folder: Path, *, task: str = "segmentation", codec: str = "raw", count: int = 5
+) -> Manifest:
+    """Five cases: four training cases in two folds (one MR), one test case; and a report.
+
+    ``count``: only the first so many of them.
+    """
     cases, statistics = [], {}
-    for n in range(5):
+    for n in range(count):
         modality = "MR" if n == 3 else "CT"
         packed = packed_case(f"case-{n}", (40 + n, 45, 37), seed=n, modality=modality)
         shard = write_case(folder, packed, Pack(codec=codec, foreground_voxels=50), SCHEMA)

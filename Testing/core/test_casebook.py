@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,6 @@ from MedPrepLib.load import open_cohort
 from MedPrepLib.markups import write_boxes
 from MedPrepLib.pipeline import Order, Summary, order_of, run
 from MedPrepLib.review import Review
-from MedPrepLib.sample import write_sample
 from MedPrepLib.sample.niftifile import write_nifti
 
 KEY = SiteKey(bytes(32))
@@ -59,10 +59,8 @@ test_fraction = 0
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("book") / "sample"
-    write_sample(folder)
-    return folder
+def sample(sample_folder, tmp_path_factory) -> Path:
+    return shutil.copytree(sample_folder, tmp_path_factory.mktemp("book") / "sample")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,41 +19,82 @@ from MedPrepLib.verify import verify
 TESTING = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
 
-CHILD = """
-import os, signal, sys
+SERVER = """
+import os, signal, sys, time
 from pathlib import Path
-from core.cohort_samples import build_cohort, packed_case
-
-folder, limit, count = Path(sys.argv[1]), int(sys.argv[2]), 0
-
-def counted(function):
-    def call(*arguments, **options):
-        global count
-        count += 1
-        if count == limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return call
-
-for name in ("open", "fsync", "replace", "rename", "unlink", "mkdir"):
-    setattr(os, name, counted(getattr(os, name)))
+from core.cohort_samples import build_cohort
 from MedPrepLib.pack import bricks
-bricks.encode_brick = counted(bricks.encode_brick)
-sys.stdout.write("ready\\n"); sys.stdout.flush()
-build_cohort(folder)
-print(count)
+
+def build(folder, limit):
+    count = 0
+
+    def counted(function):
+        def call(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count == limit:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+        return call
+
+    for name in ("open", "fsync", "replace", "rename", "unlink", "mkdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    bricks.encode_brick = counted(bricks.encode_brick)
+    build_cohort(folder)
+    print("calls", count, flush=True)
+
+for line in sys.stdin:
+    folder, limit, delay_s = line.rstrip("\\n").split("\\t")
+    child = os.fork()
+    if child == 0:
+        build(Path(folder), int(limit))
+        os._exit(0)
+    if float(delay_s):
+        time.sleep(float(delay_s))
+        os.kill(child, signal.SIGKILL)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def build(folder: Path, limit: int = 0) -> subprocess.Popen[str]:
-    """A child that packs five cases and their manifest; it dies before its call ``limit``."""
-    path = os.pathsep.join([str(TESTING), str(TESTING.parent)])
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(folder), str(limit)],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+class Packer:
+    """Packs five cases and their manifest in children of a process that has imported everything."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(TESTING), str(TESTING.parent)])
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def close(self) -> None:
+        self._server.communicate(timeout=60)
+
+    def pack(self, folder: Path, limit: int = 0, delay_s: float = 0.0) -> tuple[int, int]:
+        """The status of a child, and its calls if it came to its end.
+
+        It dies before its call ``limit``, or is killed ``delay_s`` after it began.
+        """
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(f"{folder}\t{limit}\t{delay_s}\n")
+        self._server.stdin.flush()
+        told = {"calls": 0}
+        for line in self._server.stdout:
+            word, number = line.split()
+            told[word] = int(number)
+            if word == "ended":
+                return told["ended"], told["calls"]
+        raise AssertionError("what forks the children has ended")
+
+
+@pytest.fixture(scope="module")
+def packer() -> Iterator[Packer]:
+    made = Packer()
+    yield made
+    made.close()
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -65,12 +105,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
+def whole(packer: Packer, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
     """What an undisturbed run writes, and how many calls it takes."""
     folder = tmp_path_factory.mktemp("whole")
-    child = build(folder)
-    calls = int(child.communicate()[0].split()[-1])
-    assert child.returncode == 0
+    status, calls = packer.pack(folder)
+    assert status == 0
     assert calls > 100
     return content(folder), calls
 
@@ -91,61 +130,50 @@ def left_after(folder: Path, expected: dict[str, bytes]) -> None:
 
 
 def killed_and_resumed(
-    folder: Path, whole: tuple[dict[str, bytes], int], limits: Sequence[int]
+    packer: Packer, folder: Path, whole: tuple[dict[str, bytes], int], limits: Sequence[int]
 ) -> None:
     """Killed at one call after another in the same folder; then a run that may end."""
     folder.mkdir(exist_ok=True)
     for limit in limits:
-        child = build(folder, limit)
-        child.communicate()
-        assert child.returncode == -signal.SIGKILL
+        assert packer.pack(folder, limit)[0] == -signal.SIGKILL
         left_after(folder, whole[0])
-    child = build(folder)
-    child.communicate()
-    assert child.returncode == 0
+    assert packer.pack(folder)[0] == 0
     assert content(folder) == whole[0]
 
 
-def killed_after(folder: Path, delay_s: float, expected: dict[str, bytes]) -> None:
+def killed_after(packer: Packer, folder: Path, delay_s: float, expected: dict[str, bytes]) -> None:
     folder.mkdir(exist_ok=True)
-    child = build(folder)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    time.sleep(delay_s)
-    child.kill()
-    child.communicate()
+    assert packer.pack(folder, delay_s=delay_s)[0] in (0, -signal.SIGKILL)
     left_after(folder, expected)
 
 
 @pytest.mark.fault("F1")
-def test_killed_at_some_calls_a_run_goes_on_to_the_same_bytes(tmp_path: Path, whole):
+def test_killed_at_some_calls_a_run_goes_on_to_the_same_bytes(packer, tmp_path: Path, whole):
     draw = random.Random(0)
     limits = sorted(draw.sample(range(1, whole[1]), 5))
-    killed_and_resumed(tmp_path / "x", whole, limits)
+    killed_and_resumed(packer, tmp_path / "x", whole, limits)
 
 
 @pytest.mark.fault("F1")
-def test_killed_at_some_moments_a_run_leaves_whole_files_only(tmp_path: Path, whole):
+def test_killed_at_some_moments_a_run_leaves_whole_files_only(packer, tmp_path: Path, whole):
     draw = random.Random(1)
     # A folder each: where a run had ended before, the next one's partial files are no fault.
     for number in range(3):
-        killed_after(tmp_path / str(number), draw.uniform(0, 0.3), whole[0])
-        killed_and_resumed(tmp_path / str(number), whole, [])
+        killed_after(packer, tmp_path / str(number), draw.uniform(0, 0.3), whole[0])
+        killed_and_resumed(packer, tmp_path / str(number), whole, [])
 
 
 @pytest.mark.fault("F1")
 @pytest.mark.heavy
-@pytest.mark.timeout(1800)
-def test_killed_at_each_call_a_run_goes_on_to_the_same_bytes(tmp_path: Path, whole):
+def test_killed_at_each_call_a_run_goes_on_to_the_same_bytes(packer, tmp_path: Path, whole):
     for limit in range(1, whole[1] + 1):
-        killed_and_resumed(tmp_path / str(limit), whole, [limit])
+        killed_and_resumed(packer, tmp_path / str(limit), whole, [limit])
 
 
 @pytest.mark.fault("F1")
 @pytest.mark.heavy
-@pytest.mark.timeout(1800)
-def test_killed_at_200_moments_a_run_leaves_whole_files_only(tmp_path: Path, whole):
+def test_killed_at_200_moments_a_run_leaves_whole_files_only(packer, tmp_path: Path, whole):
     draw = random.Random(2)
     for number in range(200):
-        killed_after(tmp_path / str(number), draw.uniform(0, 0.5), whole[0])
-        killed_and_resumed(tmp_path / str(number), whole, [])
+        killed_after(packer, tmp_path / str(number), draw.uniform(0, 0.5), whole[0])
+        killed_and_resumed(packer, tmp_path / str(number), whole, [])

@@ -58,7 +58,8 @@ def test_threads_read_one_file_as_they_read_the_folder(cohort: Path, tmp_path: P
     batches = [
         [(batch["id"], batch["image"].copy()) for batch in ThreadLoader(dataset, 3)]
         for dataset in (
-            PatchDataset(place, SIZE, None, **GIVEN) for place in (tmp_path / "one", cohort)
+            PatchDataset(place, SIZE, None, window="percentiles", **GIVEN)
+            for place in (tmp_path / "one", cohort)
         )
     ]
     for (ours, image), (theirs, expected) in zip(*batches, strict=True):

@@ -400,10 +400,15 @@ def test_ten_thousand_cases_open_from_an_index_in_less_than_a_second(raw: Path, 
     (tmp_path / layout.MANIFEST_NAME).write_bytes(data)
     table = read_table(raw / row["shard"]["name"])
     write_index_of_copies(tmp_path, table, 10_000)
-    start = time.process_time()
-    dataset = PatchDataset(tmp_path, SIZE, "test", as_torch=False)
-    assert dataset.tables.table(dataset.cases[7777]).id == "case-07777"
-    assert time.process_time() - start < 1.5  # 0.35 s where nothing else runs
+    took_s = []
+    for _ in range(3):  # 0.35 s where nothing else runs; a busy machine has its moments
+        start = time.process_time()
+        dataset = PatchDataset(tmp_path, SIZE, "test", as_torch=False)
+        assert dataset.tables.table(dataset.cases[7777]).id == "case-07777"
+        took_s.append(time.process_time() - start)
+        if took_s[-1] < 1:
+            break
+    assert min(took_s) < 1
     assert len(dataset) == 10_000
 
 
@@ -498,7 +503,7 @@ def digest(loader):
     return hashlib.sha256(repr(sums).encode()).hexdigest()
 
 def main():
-    for workers, method in ((0, None), (2, "fork"), (2, "spawn"), (1, "forkserver")):
+    for workers, method in ((0, None), (2, "fork"), (1, "spawn"), (1, "forkserver")):
         dataset = make()
         if workers:
             dataset[0]  # mapped before the fork

@@ -21,7 +21,6 @@ from MedPrepLib.errors import ConfigError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
 from MedPrepLib.ledger import open_ledger
-from MedPrepLib.sample import write_sample
 from MedPrepLib.sample.niftifile import write_nifti
 from MedPrepLib.scan import Scanned, scan
 from MedPrepLib.scan.headers import HeaderReader
@@ -41,11 +40,9 @@ def nifti(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scan") / "sample"
-    write_sample(folder)
-    return folder
+@pytest.fixture
+def sample(sample_folder: Path) -> Path:
+    return sample_folder
 
 
 def test_folders_give_center_patient_case_and_raters(tmp_path) -> None:

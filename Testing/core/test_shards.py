@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
+from commands import medprep
 from many_cases import write_many
 
 from MedPrepLib.errors import LockedError, RunError
@@ -184,11 +183,6 @@ def test_the_commands_say_what_a_shard_did_and_merge_it(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 cases: 2 included" in done.stdout
     assert (tmp_path / "cohort" / "manifest.json").is_file()
-
-
-def medprep(*words):
-    command = [sys.executable, "-m", "MedPrepLib", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
 
 
 def test_passing_findings_are_what_a_shard_keeps_apart() -> None:

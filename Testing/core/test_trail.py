@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from commands import medprep
 from scene.case_samples import KEY, write_study
 
 from MedPrepLib.pipeline import order_of, run
@@ -159,18 +160,13 @@ def test_the_command_prints_and_verifies_the_trail(tmp_path):
     for number in range(3):
         trail.add("ana", "review saved", f"c{number}")
 
-    def medprep(*words):
-        env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-        command = [sys.executable, "-m", "MedPrepLib", "audit-trail", str(study), *words]
-        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-
-    shown = medprep()
+    shown = medprep("audit-trail", study)
     assert shown.returncode == 0
     assert "ana  review saved  c1" in shown.stdout
     assert "Unchanged. runs: 0 lines" in shown.stdout
     whole = lines(trail)
     trail.path.write_bytes(b"".join([whole[0], whole[2]]))
-    checked = medprep("--verify", "--json")
+    checked = medprep("audit-trail", study, "--verify", "--json")
     assert checked.returncode == 1
     (fault,) = msgspec.json.decode(checked.stdout)["faults"]
     assert (fault["trail"], fault["line"]) == ("reviews", 2)

@@ -4,7 +4,8 @@
 
 makes, for every LIMIT, a copy of BASE (cohort and private folder) in PLACES, and makes its cohort
 again in a child that is killed before its call LIMIT. Prints the number of calls of a child that
-may end (LIMIT 0).
+may end (LIMIT 0). With "all" for LIMIT, no child is killed: what one that is killed before its call
+n would leave is copied to n in PLACES, for every n.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from MedPrepLib.sample.niftifile import write_nifti
 
 KEY = SiteKey(bytes(32))
 CALLS = ("open", "fsync", "replace", "rename", "unlink", "mkdir", "rmdir")
+ALL = "all"
 STUDY = """
 name = "again"
 [[sources]]
@@ -114,44 +116,63 @@ def note_who_reads(task: Any) -> Any:
             setattr(reading, name, function)
 
 
-def counted(function: Callable[..., Any], limit: int, count: list[int]) -> Callable[..., Any]:
-    """The function; the process dies before its call ``limit`` of all that share ``count``."""
+class Calls:
+    """Counts calls of ``os``, and does something before each that is not part of it."""
 
-    def call(*arguments: Any, **options: Any) -> Any:
-        count[0] += 1
-        if count[0] == limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
+    def __init__(self, before: Callable[[int], None]) -> None:
+        self.number = 0
+        self._before: Callable[[int], None] | None = before
+        for name in CALLS:
+            setattr(os, name, self._counted(getattr(os, name)))
 
-    return call
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            before, self._before = self._before, None
+            if before is not None:
+                self.number += 1
+                before(self.number)
+                self._before = before
+            return function(*arguments, **options)
+
+        return call
 
 
 def die(study: Path, place: Path, limit: int) -> None:
     """Make the cohort again; ends before the call ``limit``, or tells how many there were."""
-    count = [0]
-    for name in CALLS:
-        setattr(os, name, counted(getattr(os, name), limit, count))
+
+    def before(number: int) -> None:
+        if number == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    calls = Calls(before)
     make(study, place, rebuild=True)
-    print(count[0], flush=True)
+    print(calls.number, flush=True)
     os._exit(0)
 
 
-def main(study: Path, base: Path, places: Path, limits: Sequence[int]) -> None:
+def copy_all(study: Path, place: Path, places: Path) -> None:
+    """Make the cohort again; what lies there before call n is copied to n in ``places``."""
+    Calls(lambda number: shutil.copytree(place, places / str(number), symlinks=True))
+    make(study, place, rebuild=True)
+    os._exit(0)
+
+
+def main(study: Path, base: Path, places: Path, limits: Sequence[str]) -> None:
     """One child after another, forked from here, where everything is imported already."""
     workers.WorkerPool.run = here_and_now
     shutil.copytree(base, places / "warm")
     make(study, places / "warm", rebuild=True)
     for limit in limits:
-        place = places / str(limit)
+        place = places / limit
         shutil.copytree(base, place)
         child = os.fork()
         if child == 0:
-            die(study, place, limit)
+            copy_all(study, place, places) if limit == ALL else die(study, place, int(limit))
         _, status = os.waitpid(child, 0)
-        ended = os.WIFSIGNALED(status) if limit else status == 0
+        ended = status == 0 if limit in (ALL, "0") else os.WIFSIGNALED(status)
         if not ended:
             raise SystemExit(f"{limit}: {status}")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), [int(limit) for limit in sys.argv[4:]])
+    main(*map(Path, sys.argv[1:4]), sys.argv[4:])

@@ -26,6 +26,7 @@ from MedPrepLib.export import export_cohort
 from MedPrepLib.images import Volume
 from MedPrepLib.load import open_cohort
 from MedPrepLib.pipeline import casework, order_of, run, workers
+from MedPrepLib.pipeline.crew import LocalCrew
 from MedPrepLib.sample.niftifile import write_nifti
 from MedPrepLib.verify import verify
 
@@ -118,6 +119,8 @@ def test_a_drive_that_hiccups_while_slices_are_compared_is_asked_again(
 @pytest.mark.fault("F14")
 def test_a_case_that_never_ends_is_stopped_and_left_out_and_the_others_are_done(study, monkeypatch):
     study.write_text(study.read_text() + "[run]\ntimeout_s = 6\n")
+    # On a busy machine, what workers are forked from takes longer to start than a case may.
+    assert dict(workers.WorkerPool(abs, LocalCrew(1), 60).run([-1])) == {-1: 1}
     monkeypatch.setattr(casework, "work", remade.hang_on_the_first)
     done = run(order_of(study, workers=2), key=remade.KEY)
     (lost,) = done.excluded

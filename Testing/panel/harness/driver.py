@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -140,6 +141,14 @@ class Panel:
         QTest.keyClicks(widget, text)
         self.process()
 
+    def paste_text(self, line: Any, text: str) -> None:
+        """Paste into a line, in the place of what is there: one change, however long the text."""
+        _assert_usable(line)
+        line.setFocus()
+        line.selectAll()
+        line.insert(text)
+        self.process()
+
     def choose(self, combo: Any, text: str) -> None:
         """Choose an entry of a combo box by its text, as a user does (``activated`` included)."""
         _assert_usable(combo)
@@ -252,9 +261,9 @@ def _assert_usable(widget: Any) -> None:
 
 def _forget_sources(folder: Path) -> None:
     """So that the next import reads the files again."""
+    below = f"{folder}{os.sep}"
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and Path(file).is_relative_to(folder):
+        if (getattr(module, "__file__", None) or "").startswith(below):
             del sys.modules[name]
 
 
