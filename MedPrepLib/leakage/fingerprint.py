@@ -12,7 +12,6 @@ import base64
 import binascii
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +32,7 @@ LEVELS = 65_536
 
 Ranks = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float32]
+Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +90,24 @@ def _ranks(means: npt.NDArray[np.float32]) -> Ranks:
     return ranks
 
 
-@lru_cache(maxsize=8192)
 def parts(count: int, start: float, stop: float, wanted: int) -> Weights:
     """Weights (wanted, count) that average ``count`` cells into equal parts of a stretch of them.
 
     ``start`` and ``stop`` are shares of the whole, 0 to 1.
     """
-    edges = np.linspace(start, stop, wanted + 1)[:, None] * count
-    cells = np.arange(count)
-    overlap = np.minimum(edges[1:], cells + 1) - np.maximum(edges[:-1], cells)
-    weights = np.maximum(overlap, 0.0)
-    table: Weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    table: Weights = tables(count, np.array([start]), np.array([stop]), wanted)[0]
     table.flags.writeable = False
     return table
+
+
+def tables(count: int, starts: Shares, stops: Shares, wanted: int) -> Weights:
+    """The weights (..., wanted, count) of :func:`parts` for arrays of stretches."""
+    # As numpy.linspace does it, which takes longer than all of the rest.
+    edges = np.arange(wanted + 1) * ((stops - starts) / wanted)[..., None] + starts[..., None]
+    edges[..., -1] = stops
+    edges = edges[..., None] * count
+    cells = np.arange(count)
+    overlap = np.minimum(edges[..., 1:, :], cells + 1) - np.maximum(edges[..., :-1, :], cells)
+    weights = np.maximum(overlap, 0.0)
+    shares: Weights = (weights / weights.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import plain_nearness
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from MedPrepLib.leakage import (
     copies,
     fingerprint,
     image_hashes,
+    near_duplicates,
     shared_between,
 )
 from MedPrepLib.leakage.canonical import canonical
@@ -124,6 +126,16 @@ def test_no_two_patients_of_the_real_data_are_copies_but_cropped_copies_are(shar
         cut = [max(0, round(0.05 * n)) for n in volume.geometry.size]
         copy = cropped(volume.with_array(volume.array + 1), tuple(cut), (0, cut[1], 0))
         assert agreement(own, fingerprint(copy)) >= LIMIT
+
+
+def test_of_the_real_images_and_their_parts_the_plain_search_finds_the_same(shared_data: Path):
+    real = [volume for _, volume in _real(shared_data)][::3]
+    cut = [cropped(v, tuple(n // 12 for n in v.geometry.size), (0, 0, 0)) for v in real]
+    prints = [fingerprint(volume) for volume in (*real, *cut)]
+    people = [f"p{n}" for n in range(len(prints))]
+    found = list(near_duplicates(prints, people, 0.5))
+    assert found == list(plain_nearness.near_duplicates(prints, people, 0.5))
+    assert sum(share >= LIMIT for _, _, share in found) >= len(real) - 2
 
 
 def _real(folder: Path):
