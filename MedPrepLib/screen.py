@@ -19,6 +19,7 @@ from MedPrepLib.config.settings import Screen, Word
 from MedPrepLib.findings import Finding, Kind, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import is_generic, normalized_id
+from MedPrepLib.issuers import Doubt, doubtful_issuers
 from MedPrepLib.vocabulary import BODY_PARTS, MODALITIES
 
 CaseCheck = Callable[[Case, Geometry, Screen], Iterator[Finding]]
@@ -67,7 +68,7 @@ def screen(case: Case, geometry: Geometry, settings: Screen) -> tuple[Finding, .
 
 
 def screen_people(cases: Sequence[Case]) -> tuple[Finding, ...]:
-    """Findings that need to see all cases: ids that identify nobody, ids in two centers."""
+    """Findings that need to see all cases: ids of nobody, of two centers, of unclear issuers."""
     return tuple(finding for rule in PEOPLE_RULES for finding in rule.check(cases))
 
 
@@ -89,6 +90,19 @@ def _two_centers(cases: Sequence[Case]) -> Iterator[Finding]:
             message = f"the same patient id occurs in {' and '.join(centers)}"
             for case in same:
                 yield catalog.SAME_ID_TWO_CENTERS.at(case.id, message)
+
+
+def _issuers(cases: Sequence[Case]) -> Iterator[Finding]:
+    for case, doubt in doubtful_issuers(cases).items():
+        several = doubt.bare and doubt.issuers > 1
+        kind = catalog.ISSUER_AMBIGUOUS if several else catalog.ISSUER_MISSING
+        yield kind.at(case, f"the same patient id occurs in this center {_named(doubt)}")
+
+
+def _named(doubt: Doubt) -> str:
+    if not doubt.bare:
+        return "with an issuer that is written in two ways"
+    return f"without an issuer and with {'one' if doubt.issuers == 1 else doubt.issuers}"
 
 
 def judged(findings: Iterable[Finding], severity: Mapping[str, Word]) -> tuple[Finding, ...]:
@@ -308,5 +322,11 @@ PEOPLE_RULES: tuple[Rule[PeopleCheck], ...] = (
         _two_centers,
         (catalog.SAME_ID_TWO_CENTERS,),
         "PatientID (0010,0020) is unique for its issuer only (0010,0021), PS3.3 C.7.1.1.",
+    ),
+    Rule(
+        _issuers,
+        (catalog.ISSUER_MISSING, catalog.ISSUER_AMBIGUOUS),
+        "IssuerOfPatientID (0010,0021) of type 3 in PS3.3 C.7.1.1: it may be left out; without it "
+        "nothing tells equal ids of one center apart.",
     ),
 )

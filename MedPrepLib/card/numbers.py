@@ -25,6 +25,7 @@ _EVIDENCE = {
     "image": "images (SHA-256 of the voxels)",
     "slice": "slices (SHA-256 of the pixels)",
     "near-duplicate": "near-duplicate images",
+    "patient id": "patient ids of unclear issuer",
 }
 _SEXES = {"F": "female", "M": "male", "O": "other"}
 

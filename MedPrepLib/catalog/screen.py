@@ -16,6 +16,19 @@ SAME_ID_TWO_CENTERS = _review(
     "One patient id occurs in two centers; they are treated as two people.",
     "If it is one person, give both the same center or merge them in the case table.",
 )
+ISSUER_MISSING = _note(
+    "ISSUER_MISSING",
+    "One patient id occurs in a center with and without its issuer, or with an issuer written in "
+    "two ways; it is taken for one person, and all of it stays in one set.",
+    "Nothing to do; to have one public name as well, give the issuer in all headers or name the "
+    "patient in the case table.",
+)
+ISSUER_AMBIGUOUS = _review(
+    "ISSUER_AMBIGUOUS",
+    "One patient id occurs in a center without an issuer and with several; whose it is cannot be "
+    "told, so all of it stays in one set.",
+    "Give the issuer in the headers that lack it, or name the patients in the case table.",
+)
 CENTER_UNKNOWN = _review(
     "CENTER_UNKNOWN",
     "No row of the study's center table matches the case.",

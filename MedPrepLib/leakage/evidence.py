@@ -14,7 +14,7 @@ from MedPrepLib.results import LeakageProof
 
 KINDS = ("patient", "study", "frame", "image", "slice", "near-duplicate")
 """Kinds of evidence: patient id, StudyInstanceUID (0020,000D), FrameOfReferenceUID (0020,0052),
-hash of all voxels, hash of one slice, agreeing fingerprints."""
+hash of all voxels, hash of one slice, agreeing fingerprints. Subjects may have traces of others."""
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from MedPrepLib.config import Study, parse_study
 from MedPrepLib.errors import CohortError, ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, normalized_id
+from MedPrepLib.issuers import Doubt, doubtful_issuers
 from MedPrepLib.manifest import read_manifest
 from MedPrepLib.pipeline.order import SPLIT_RECORD, Order
 from MedPrepLib.results import CaseResult
@@ -40,7 +41,7 @@ def split_cases(
     """Place the included cases; suspected leaks become findings of their cases."""
     study = order.study
     candidates = {names.cases[c.case.id]: c for c in scanned.candidates}
-    members = [_member(r, candidates[r.id], key) for r in results if r.included]
+    members = _members(results, candidates, key)
     near = near_copies(members, study.split.near_duplicate)
     suspected = judged(leaks(members, near), study.screen.severity)
     told = tuple(
@@ -70,7 +71,17 @@ def keep_split(order: Order, results: Sequence[CaseResult], plan: SplitPlan) -> 
         write_bytes(path, record.to_bytes())
 
 
-def _member(result: CaseResult, candidate: Candidate, key: SiteKey) -> Member:
+def _members(
+    results: Sequence[CaseResult], candidates: Mapping[str, Candidate], key: SiteKey
+) -> list[Member]:
+    included = [result for result in results if result.included]
+    doubts = doubtful_issuers(candidates[result.id].case for result in included)
+    return [_member(result, candidates[result.id], doubts, key) for result in included]
+
+
+def _member(
+    result: CaseResult, candidate: Candidate, doubts: Mapping[str, Doubt], key: SiteKey
+) -> Member:
     voxels = result.targets.voxels if result.targets else {}
     present = frozenset(label for label, count in voxels.items() if count)
     disease = candidate.case.patient.disease
@@ -80,7 +91,7 @@ def _member(result: CaseResult, candidate: Candidate, key: SiteKey) -> Member:
         center=result.center,
         classes=frozenset((disease,)) if disease else present,
         pixel_hash=result.pixel_hash,
-        links=_links(candidate, key),
+        links=(*_links(candidate, key), *_same_id(candidate, doubts, key)),
         slices=result.slice_hashes,
         fingerprint=result.fingerprint,
     )
@@ -91,6 +102,12 @@ def _links(candidate: Candidate, key: SiteKey) -> tuple[str, ...]:
     links = candidate.case.links
     uids = (("study", links.study_uid), ("frame", links.frame_of_reference_uid))
     return tuple(f"{kind}:{key.pseudonym('uid', uid)}" for kind, uid in uids if uid)
+
+
+def _same_id(candidate: Candidate, doubts: Mapping[str, Doubt], key: SiteKey) -> tuple[str, ...]:
+    """What ties cases of one patient id whose issuers are not told alike."""
+    doubt = doubts.get(candidate.case.id)
+    return (f"patient id:{key.pseudonym('patient id', *doubt.key)}",) if doubt else ()
 
 
 def _last_record(order: Order) -> Record | None:

@@ -218,5 +218,6 @@ _WORDS = {
     "image": "images",
     "slice": "slices",
     "near-duplicate": "near-duplicates",
+    "patient id": "patient ids of unclear issuer",
 }
 """Kinds of evidence (leakage.evidence) in the plural."""
