@@ -18,7 +18,7 @@ from MedPrepLib.config.settings import Study
 from MedPrepLib.geometry import Triple
 from MedPrepLib.load.case import read_attributes
 from MedPrepLib.manifest import Manifest, ManifestCase
-from MedPrepLib.results import CaseResult
+from MedPrepLib.results import CaseResult, people_of
 from MedPrepLib.tables import AgreementRow
 
 
@@ -69,24 +69,19 @@ class CardInput:
 
     @cached_property
     def people(self) -> tuple[CaseRow, ...]:
-        """One row per patient (within a center): the sex that is known, the youngest age."""
-        cases: dict[tuple[str, str], list[CaseRow]] = {}
+        """A row per patient (within a center), with sex and age as people_of has them."""
+        first: dict[tuple[str, str], CaseRow] = {}
         for case in self.cases:
-            cases.setdefault((case.center, case.patient), []).append(case)
-        return tuple(map(_person, cases.values()))
+            first.setdefault((case.center, case.patient), case)
+        return tuple(
+            msgspec.structs.replace(first[who], sex=person.sex, age_years=person.age_years)
+            for who, person in people_of(self.cases).items()
+        )
 
     @property
     def title(self) -> str:
         """The name of the data set, as its people call it or as the study is called."""
         return self.settings.card.title.strip() or self.manifest.study
-
-
-def _person(cases: Sequence[CaseRow]) -> CaseRow:
-    ages = [case.age_years for case in cases if case.age_years is not None]
-    sexes = [case.sex for case in cases if case.sex != "unknown"]
-    return msgspec.structs.replace(
-        cases[0], age_years=min(ages, default=None), sex=next(iter(sexes), "unknown")
-    )
 
 
 def card_input(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.summary import patients_of
 from MedPrepLib.report.text import NOTHING, plural
-from MedPrepLib.results import CaseResult
+from MedPrepLib.results import CaseResult, Person, people_of
 from MedPrepLib.sharing.groups import grouped, row_of
 
 AGE_EDGES = (18, 40, 60, 80)
@@ -20,6 +20,8 @@ SEXES = (("F", "Female"), ("M", "Male"), ("O", "Other sex"), ("unknown", "Sex no
 MAX_ROWS = 120
 _Column = tuple[int, int]
 """The number of a sex and of a band."""
+_Columns = Mapping[tuple[str, str], _Column]
+"""In which column every patient (of a center) is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +66,24 @@ class Strata:
 
 
 def strata(report: ReportInput) -> Strata | None:
-    """Included cases; patients count once per row. None when there are none."""
+    """Included cases; patients count once per row, everywhere at their youngest age in the cohort.
+
+    None when there are none.
+    """
     if not report.included:
         return None
     k = report.settings.privacy.min_group
-    columns = sorted({_column(case) for case in report.included})
+    people = {who: _column(person) for who, person in people_of(report.included).items()}
+    columns = sorted(set(people.values()))
     groups: dict[tuple[str, str, str], list[CaseResult]] = defaultdict(list)
     for case in report.included:
         groups[case.center, case.modality, case.device].append(case)
-    rows = [_stratum(key, groups[key], columns, k) for key in sorted(groups)]
+    rows = [_stratum(key, groups[key], people, k) for key in sorted(groups)]
     step = report.settings.privacy.age_step_years
     return Strata(
         heads=_heads(columns),
         rows=tuple(rows[:MAX_ROWS]),
-        total=_stratum(("All centers", "", ""), report.included, columns, k),
+        total=_stratum(("All centers", "", ""), report.included, people, k),
         left_out=max(0, len(rows) - MAX_ROWS),
         k=k,
         notice=_notice(report, k),
@@ -87,10 +93,10 @@ def strata(report: ReportInput) -> Strata | None:
     )
 
 
-def _column(case: CaseResult) -> _Column:
+def _column(person: Person) -> _Column:
     sexes = [key for key, _ in SEXES]
-    sex = sexes.index(case.sex) if case.sex in sexes else len(sexes) - 1
-    return sex, age_band(case.age_years)
+    sex = sexes.index(person.sex) if person.sex in sexes else len(sexes) - 1
+    return sex, age_band(person.age_years)
 
 
 def age_band(age_years: int | None) -> int:
@@ -107,18 +113,16 @@ def _heads(columns: Sequence[_Column]) -> tuple[Head, ...]:
 
 
 def _stratum(
-    key: tuple[str, str, str], cases: Sequence[CaseResult], columns: Sequence[_Column], k: int
+    key: tuple[str, str, str], cases: Sequence[CaseResult], columns: _Columns, k: int
 ) -> Stratum:
-    people = {(case.center, case.patient): case for case in cases}
-    counts: dict[_Column, int] = defaultdict(int)
-    for person in people.values():
-        counts[_column(person)] += 1
+    people = patients_of(cases)
+    counts = Counter(columns[who] for who in people)
     center, modality, device = key
     return Stratum(
         center=center,
         modality=modality,
         device=device or NOTHING,
-        counts=tuple(Count(counts[c], 0 < counts[c] < k) for c in columns),
+        counts=tuple(Count(counts[c], 0 < counts[c] < k) for c in sorted(set(columns.values()))),
         patients=len(people),
         cases=len(cases),
     )

@@ -40,6 +40,7 @@ from MedPrepLib.results.lesions import (
     LesionPair,
     PairLesions,
 )
+from MedPrepLib.results.people import Person, people_of
 from MedPrepLib.results.readmission import Readmission
 from MedPrepLib.results.split import LeakageProof, Prevalence, SplitSummary
 from MedPrepLib.results.targets import (
@@ -75,6 +76,7 @@ __all__ = [
     "PairAgreement",
     "PairLesions",
     "PairSurface",
+    "Person",
     "Prevalence",
     "RaterPerformance",
     "ReadingResult",
@@ -90,4 +92,5 @@ __all__ = [
     "Unit",
     "Verdict",
     "WorstSlice",
+    "people_of",
 ]

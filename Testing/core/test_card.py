@@ -25,6 +25,7 @@ from core.small_studies import STUDY, finished, write_study
 
 from MedPrepLib.card import CARD_FILES, CardInput, CaseRow, card_files, card_input, read_card_input
 from MedPrepLib.card.markup import fenced, inline, paragraphs, yaml_text
+from MedPrepLib.card.numbers import by_age
 from MedPrepLib.command import medprep
 from MedPrepLib.config import parse_study, public_text
 from MedPrepLib.config.settings import Card, Privacy
@@ -490,6 +491,14 @@ def test_hostile_texts_are_shown_and_do_nothing(text: str, croissant: ModuleType
     dataset, errors, _ = opened(croissant, tmp_path / "croissant.json")
     assert errors == set()
     assert not set(dataset.metadata.name) - set(plain_text) - {" "}
+
+
+def test_a_patient_who_comes_again_is_counted_at_the_youngest_age_as_in_the_report():
+    card = made(2)
+    ages = zip(card.cases, (40, 39), strict=True)
+    rows = tuple(msgspec.structs.replace(row, age_years=age) for row, age in ages)
+    table = by_age(dataclasses.replace(card, cases=rows)).splitlines()
+    assert [re.findall(r"[\w-]+", line)[:2] for line in table[2:]] == [["18-39", "1"]]
 
 
 def test_words_with_marks_read_as_they_were_written():

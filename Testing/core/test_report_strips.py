@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from MedPrepLib.report.outliers import MIN_VALUES, usual, usual_factor
 from MedPrepLib.report.strata import strata
 from MedPrepLib.report.strips import PIXELS, _ticks, strips_view, unit_of
 from MedPrepLib.report.text import NOTHING
+from MedPrepLib.results import Person, people_of
 from MedPrepLib.sharing.groups import grouped, row_of
 
 
@@ -155,6 +157,21 @@ def test_an_age_is_in_its_band(age, band):
     (head,) = strata(sample_report(cases=(case,), split=None)).heads
     assert head.bands == (band.replace(" ", NOTHING),)
     assert head.sex == "Female"
+
+
+def test_a_patient_who_comes_again_is_counted_at_the_youngest_age_in_report_and_card():
+    """39 at the first visit, 40 at the second, on another device; once the age is not stated."""
+    first = sample_cases()[0]
+    for ages in itertools.permutations((40, 39, None)):
+        cases = [
+            changed(first, id=f"c{n}", age_years=age, sex=sex, device=f"device {n}")
+            for n, (age, sex) in enumerate(zip(ages, ("unknown", "F", "unknown"), strict=True))
+        ]
+        assert people_of(cases) == {(first.center, first.patient): Person("F", 39)}
+        table = strata(sample_report(cases=tuple(cases), split=None))
+        (head,) = table.heads
+        assert (head.sex, head.bands) == ("Female", (f"18{NOTHING}39",))
+        assert [row.counts[0].patients for row in (*table.rows, table.total)] == [1, 1, 1, 1]
 
 
 def test_small_groups_are_those_of_the_share_check(many):
