@@ -96,7 +96,8 @@ def scan_phi(
     """Look for the identities of STUDY's sources in its cohort, and in OTHERS (exports, logs).
 
     Names, ids, dates, UIDs, institutions and file names of the sources are read again. Exits
-    with 1 when one of them stands in something that was written.
+    with 1 when one of them stands in something that was written, or as a word of its own in the
+    title, description or citation of [card].
     """
     from MedPrepLib.phi import scan_phi as scan
     from MedPrepLib.pipeline.order import order_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 SHORTEST = {"name": 4, "id": 5, "date": 8, "uid": 12, "institution": 5, "path": 6}
@@ -73,18 +73,47 @@ def encoded(word: str) -> frozenset[bytes]:
     return frozenset(form.lower() for form in forms)
 
 
-def all_forms(identities: Iterable[Identity], public: str) -> tuple[dict[bytes, Identity], int]:
-    """What to look for, and how many identities are too short or public words of the study.
+class Public(NamedTuple):
+    """What a study means to tell.
 
-    ``public``: texts that are meant to be told (settings, labels, raters).
+    ``settings``: words of which any part may be told (settings, labels, raters). ``named``: whom
+    and what the card names on purpose. ``prose``: free texts of the card, by their setting, in
+    which an identity may hide.
     """
-    known = public.casefold()
+
+    settings: str
+    named: str = ""
+    prose: Mapping[str, str] = {}
+
+    def tells(self, word: str) -> bool:
+        """True for a word that is public, or a mere part of the words of a free text."""
+        small = word.casefold()
+        if small in self.settings.casefold() or has_word(self.named, word):
+            return True
+        texts = [text for text in self.prose.values() if small in text.casefold()]
+        return bool(texts) and not any(has_word(text, word) for text in texts)
+
+
+def has_word(text: str, word: str) -> bool:
+    """True when a word, or several, stand in a text, and not as a part of longer ones."""
+    return bool(re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", text.casefold()))
+
+
+def all_forms(
+    identities: Iterable[Identity], public: Public
+) -> tuple[dict[bytes, Identity], frozenset[tuple[str, Identity]], int]:
+    """What to look for, what stands in the card, and how many identities are not looked for.
+
+    Those are too short, or public words of the study. Of the card: the setting and the identity.
+    """
     forms: dict[bytes, Identity] = {}
+    told: set[tuple[str, Identity]] = set()
     left_out = 0
     for identity in sorted(set(identities)):
-        words = [word for word in spellings(identity) if word.casefold() not in known]
+        words = [word for word in spellings(identity) if not public.tells(word)]
         left_out += not words
         for word in words:
+            told |= {(at, identity) for at, text in public.prose.items() if has_word(text, word)}
             for form in encoded(word):
                 forms.setdefault(form, identity)
-    return forms, left_out
+    return forms, frozenset(told), left_out

@@ -10,8 +10,8 @@ import msgspec
 
 from MedPrepLib.cohort import Case
 from MedPrepLib.config import public_text
-from MedPrepLib.config.settings import Source, TableSource
-from MedPrepLib.phi.forms import Identity, all_forms
+from MedPrepLib.config.settings import Card, Source, TableSource
+from MedPrepLib.phi.forms import Identity, Public, all_forms
 from MedPrepLib.phi.layers import BLOCK, layers, printable
 from MedPrepLib.phi.sources import folder_sample, header_identities, path_identities
 from MedPrepLib.pipeline.order import Order
@@ -19,9 +19,15 @@ from MedPrepLib.pipeline.tasks import scan_cases
 from MedPrepLib.progress import Listener, Step, silent
 from MedPrepLib.scan.walk import listings_below
 
+PROSE = ("title", "description", "citation")
+"""Settings of the card that are free texts."""
+
 
 class Leak(msgspec.Struct, frozen=True, order=True):
-    """An identity in something that was written. ``text`` is private: it is the identity."""
+    """An identity in something that was written, or is to be: a file, or a setting of the card.
+
+    ``text`` is private: it is the identity.
+    """
 
     file: str
     category: str
@@ -41,14 +47,15 @@ class PhiScan(msgspec.Struct, frozen=True):
 def scan_phi(order: Order, others: Iterable[Path] = (), listen: Listener = silent) -> PhiScan:
     """Look for everything that names somebody in the sources of a study.
 
-    In the cohort and in ``others`` (files and folders: exports, logs of a scheduler). Raises
+    In the cohort, in the texts of the card that is made of the study file, and in ``others`` (files
+    and folders: exports, logs of a scheduler). Raises
     ConfigError for sources that are not there, OSError.
     """
     cases = [candidate.case for candidate in scan_cases(order, None, listen).candidates]
     identities = set(_identities(order, cases))
-    forms, left_out = all_forms(identities, _public(order, cases))
+    forms, told, left_out = all_forms(identities, _public(order, cases))
     files = [*_files(order.cohort), *(found for other in others for found in _files(other))]
-    leaks: set[Leak] = set()
+    leaks = {Leak(setting, one.category, one.text) for setting, one in told}
     for done, (name, path) in enumerate(files, start=1):
         leaks |= _leaks(name, path, forms)
         listen(Step("search", done, len(files)))
@@ -73,10 +80,21 @@ def _of_source(root: Path, source: Source, named: bool) -> Iterator[Identity]:
             yield from (one for one in found if not (named and one.category in ("id", "path")))
 
 
-def _public(order: Order, cases: Sequence[Case]) -> str:
-    """Words that a study means to tell: its public settings, its centers and its raters."""
+def _public(order: Order, cases: Sequence[Case]) -> Public:
+    """What a study means to tell: its public settings, its centers and its raters.
+
+    Of the card, people and institutions that are named on purpose; in its free texts an identity
+    may stand by mistake, or as a part of other words.
+    """
     words = {case.patient.center for case in cases} | {r for case in cases for r in case.raters}
-    return "\n".join((public_text(order.study), *sorted(words)))
+    card = order.study.card
+    settings = public_text(msgspec.structs.replace(order.study, card=Card()))
+    named = (*card.creators, card.publisher, card.license, card.url, card.version, card.published)
+    return Public(
+        settings="\n".join((settings, *sorted(words))),
+        named="\n".join(named),
+        prose={f"[card] {name}": getattr(card, name) for name in PROSE},
+    )
 
 
 def _files(place: Path) -> list[tuple[str, Path]]:

@@ -32,7 +32,7 @@ from MedPrepLib.identity import SiteKey, load_site_key, public_names
 from MedPrepLib.manifest import read_manifest
 from MedPrepLib.overheard import Overheard
 from MedPrepLib.phi import scan_phi
-from MedPrepLib.phi.forms import Identity, encoded, spellings
+from MedPrepLib.phi.forms import Identity, Public, all_forms, encoded, spellings
 from MedPrepLib.pipeline import order_of, run
 from MedPrepLib.screen import screen
 from MedPrepLib.shareable import (
@@ -557,6 +557,52 @@ def test_identities_are_found_wherever_and_however_they_were_written(tmp_path):
         ("export/born 13.07.1931.txt", "date"),
         ("export/c.h5", "institution"),
     }
+
+
+@pytest.mark.fault("F43")
+def test_an_identity_in_the_words_of_the_card_is_found_before_and_after_a_run(tmp_path):
+    """As a word of its own: a part of a longer one names nobody."""
+    study = dicom_study(tmp_path)
+    with study.open("a", encoding="utf-8") as file:
+        file.write(
+            '[card]\ntitle = "Scans of Mustermannstadt"\ncreators = ["St. Elsewhere", "Ada Doe"]\n'
+            'description = "Among 40 patients (case 4711081; x4711082) ... by E. MUSTERMANN"\n'
+            'citation = "born 1931-07-13"\n'
+        )
+    expected = {
+        ("[card] description", "id", "4711081"),
+        ("[card] description", "name", "Mustermann^Erika"),
+        ("[card] citation", "date", "19310713"),
+    }
+    assert {
+        (leak.file, leak.category, leak.text) for leak in scan_phi(order_of(study)).leaks
+    } == expected
+    run(order_of(study, workers=1), key=KEY)
+    found = scan_phi(order_of(study)).leaks
+    assert {(leak.category, leak.text) for leak in found} == {each[1:] for each in expected}
+    assert {"cohort/README.md", "cohort/manifest.json"} <= {leak.file for leak in found}
+
+
+def test_what_the_card_names_on_purpose_is_public_and_parts_of_words_are_no_names():
+    public = Public(
+        "lung\nnorth", "Ada Meier\nSt. Elsewhere", {"[card] title": "Headache of Young"}
+    )
+    told = {
+        word: public.tells(word) for word in ("Lung", "Meier", "st. elsewhere", "Head", "Young")
+    }
+    assert told == {
+        "Lung": True,
+        "Meier": True,
+        "st. elsewhere": True,
+        "Head": True,
+        "Young": False,
+    }
+    assert not public.tells("Ada Mei")
+    identities = [Identity("name", "Young^Ann"), Identity("name", "Head^Bob")]
+    forms, card, left_out = all_forms(identities, public)
+    assert (b"young" in forms, b"head" in forms, b"bob head" in forms) == (True, False, True)
+    assert card == {("[card] title", identities[0])}
+    assert left_out == 0
 
 
 @pytest.mark.fault("F43")
