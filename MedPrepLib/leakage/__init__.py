@@ -1,5 +1,6 @@
 """Traces that an image leaves under another name: hashes, fingerprints, and what they prove."""
 
+from MedPrepLib.leakage.compared import RULES, Compared, near_duplicates
 from MedPrepLib.leakage.evidence import (
     KINDS,
     Evidence,
@@ -10,10 +11,12 @@ from MedPrepLib.leakage.evidence import (
 )
 from MedPrepLib.leakage.fingerprint import Fingerprint, fingerprint
 from MedPrepLib.leakage.hashes import ImageHashes, image_hashes
-from MedPrepLib.leakage.nearness import agreement, near_duplicates
+from MedPrepLib.leakage.nearness import agreement
 
 __all__ = [
     "KINDS",
+    "RULES",
+    "Compared",
     "Evidence",
     "Fingerprint",
     "ImageHashes",

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import msgspec
 
+from MedPrepLib.leakage.compared import Compared, near_duplicates
 from MedPrepLib.leakage.fingerprint import Fingerprint
-from MedPrepLib.leakage.nearness import near_duplicates
 from MedPrepLib.results import LeakageProof
 
 KINDS = ("patient", "study", "frame", "image", "slice", "near-duplicate")
@@ -46,11 +46,13 @@ class Evidence(msgspec.Struct, frozen=True):
     detail: str
 
 
-def copies(subjects: Sequence[Subject], limit: float) -> tuple[Evidence, ...]:
+def copies(
+    subjects: Sequence[Subject], limit: float, compared: Compared | None = None
+) -> tuple[Evidence, ...]:
     """Near-duplicates under different patients (or unknown ones), by fingerprint."""
     shown = [s for s in subjects if s.fingerprint]
     prints = [Fingerprint.parse(s.fingerprint) for s in shown]
-    found = near_duplicates(prints, [s.patient for s in shown], limit)
+    found = near_duplicates(prints, [s.patient for s in shown], limit, compared)
     return tuple(
         Evidence(
             "near-duplicate",

@@ -17,29 +17,13 @@ search does not find the overlap (agreement down to 0.61), or where others are m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
-from MedPrepLib.leakage.candidates import candidates
 from MedPrepLib.leakage.fingerprint import Fingerprint
 from MedPrepLib.leakage.overlap import Float, fitted, gradients, seen
 
 STEEP = 8
 """Gradients below this many of 256 ranks, in both images together, are flat: no sign counts."""
-
-
-def near_duplicates(
-    prints: Sequence[Fingerprint], groups: Sequence[str], limit: float
-) -> Iterator[tuple[int, int, float]]:
-    """(index, index, agreement) of every pair that agrees at least ``limit``.
-
-    Pairs with the same (non-empty) group, the patient, are not looked at.
-    """
-    for one, other in sorted(candidates(prints, groups)):
-        found = agreement(prints[one], prints[other])
-        if found >= limit:
-            yield one, other, found
 
 
 def agreement(one: Fingerprint, other: Fingerprint) -> float:

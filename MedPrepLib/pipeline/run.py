@@ -71,7 +71,9 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         results, done = case_results(order, found.tasks, ledger, crew, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
-            results, plan, extra = split_cases(order, results, found.scanned, found.names, secret)
+            results, plan, extra = split_cases(
+                order, results, found.scanned, found.names, secret, ledger
+            )
             listen(Step("split", 1, 1))
         record.results = results
         record.heard += [one for result in results for one in result.heard]

@@ -14,6 +14,8 @@ from MedPrepLib.errors import CohortError, ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, normalized_id
 from MedPrepLib.issuers import Doubt, doubtful_issuers
+from MedPrepLib.leakage import RULES, Compared, Evidence
+from MedPrepLib.ledger import Ledger
 from MedPrepLib.manifest import read_manifest
 from MedPrepLib.pipeline.order import SPLIT_RECORD, Order
 from MedPrepLib.results import CaseResult
@@ -32,17 +34,24 @@ from MedPrepLib.split import (
     split,
 )
 
+_COMPARED = f"agreements of fingerprints {RULES}"
+
 Told = tuple[CaseResult, ...]
 
 
 def split_cases(
-    order: Order, results: Sequence[CaseResult], scanned: Scanned, names: Names, key: SiteKey
+    order: Order,
+    results: Sequence[CaseResult],
+    scanned: Scanned,
+    names: Names,
+    key: SiteKey,
+    ledger: Ledger,
 ) -> tuple[Told, SplitPlan, tuple[Finding, ...]]:
     """Place the included cases; suspected leaks become findings of their cases."""
     study = order.study
     candidates = {names.cases[c.case.id]: c for c in scanned.candidates}
     members = _members(results, candidates, key)
-    near = near_copies(members, study.split.near_duplicate)
+    near = _near(members, study.split.near_duplicate, ledger)
     suspected = judged(leaks(members, near), study.screen.severity)
     told = tuple(
         msgspec.structs.replace(
@@ -69,6 +78,17 @@ def keep_split(order: Order, results: Sequence[CaseResult], plan: SplitPlan) -> 
     path = order.private / SPLIT_RECORD
     if not path.is_file() or path.read_bytes() != record.to_bytes():
         write_bytes(path, record.to_bytes())
+
+
+def _near(members: Sequence[Member], limit: float, ledger: Ledger) -> tuple[Evidence, ...]:
+    """Near-duplicates; pairs that an earlier run compared are not compared again."""
+    kept = ledger.recall(_COMPARED) or b""
+    compared = Compared(kept)
+    near = near_copies(members, limit, compared)
+    now = compared.to_bytes()
+    if now != kept:
+        ledger.remember(_COMPARED, now)
+    return near
 
 
 def _members(

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping
 from MedPrepLib import catalog
 from MedPrepLib.errors import MedPrepError
 from MedPrepLib.findings import Finding
-from MedPrepLib.leakage import Evidence, copies, shared_between, tied
+from MedPrepLib.leakage import Compared, Evidence, copies, shared_between, tied
 from MedPrepLib.results import LeakageProof
 from MedPrepLib.split.members import Member, Place
 
 _SAME_IMAGE = ("image", "slice", "near-duplicate")
 
 
-def near_copies(members: Iterable[Member], limit: float) -> tuple[Evidence, ...]:
+def near_copies(
+    members: Iterable[Member], limit: float, compared: Compared | None = None
+) -> tuple[Evidence, ...]:
     """Near-duplicate images of different patients; ``limit``: agreement of fingerprints."""
     ordered = sorted(members, key=lambda m: m.id)
-    return copies([member.subject for member in ordered], limit)
+    return copies([member.subject for member in ordered], limit, compared)
 
 
 def leaks(members: Iterable[Member], near: Iterable[Evidence] = ()) -> tuple[Finding, ...]:
