@@ -29,6 +29,8 @@ class ManifestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shard: ShardFile
     findings: tuple[str, ...] = ()
     """Codes of what is known about the case, each once, sorted."""
+    annotated: bool = True
+    """Whether somebody drew its mask, which may be empty; else it holds zeros that mean nothing."""
 
 
 class ExcludedCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

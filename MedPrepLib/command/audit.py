@@ -36,9 +36,10 @@ FOUND = 1
 def audit(cohort: Path, splits: Path | None, limit: float, workers: int, as_json: bool) -> int:
     """Look for patients and images that are in two sets of COHORT.
 
-    COHORT is a MedPrep cohort, an nnU-Net raw folder with splits_final.json, or a CSV with the
-    columns patient, set (train, val, test) and image. Exits with 1 when something leaks, or when
-    an image could not be read.
+    COHORT is a MedPrep cohort (or a file or LMDB of `medprep export`), an nnU-Net raw folder with
+    splits_final.json, or a CSV with the columns patient, set (train, val, test) and image; fold
+    is optional: the round of a row, or without val rows the one in which it validates. Exits with 1
+    when something leaks, or when an image could not be read.
     """
     from MedPrepLib.leakaudit import audit_cohort
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,8 @@ from MedPrepLib.findings import rejects
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.images import Volume
 from MedPrepLib.leakage import Evidence, Subject, copies, fingerprint, image_hashes, shared_between
-from MedPrepLib.leakaudit.listed import Entry, listed
+from MedPrepLib.leakaudit.entry import Entry
+from MedPrepLib.leakaudit.listed import listed
 from MedPrepLib.pipeline.crew import LocalCrew
 from MedPrepLib.pipeline.workers import Lost, WorkerPool
 from MedPrepLib.progress import Listener, Step, silent
@@ -68,7 +70,7 @@ def audit_cohort(
     everything = [subjects[key] for key in sorted(subjects)]
     near = copies(everything, limit)
     names = {str(number): entry.id for number, entry in enumerate(entries)}
-    proofs, leaks = {}, []
+    proofs, leaks = {}, list(_in_two_sets(entries))
     for fold in sorted({fold for entry in entries for fold, _ in entry.sets}):
         places = {
             str(number): part
@@ -81,6 +83,15 @@ def audit_cohort(
         proofs[fold], found = shared_between(here, places, within)
         leaks += [_leak(fold, evidence, places, names) for evidence in found]
     return AuditResult(len(entries), proofs, _once(leaks), unread)
+
+
+def _in_two_sets(entries: Iterable[Entry]) -> Iterator[Leak]:
+    """Cases that one list puts into two sets of the same round."""
+    for entry in entries:
+        for (fold, one), (same, other) in itertools.combinations(entry.sets, 2):
+            if fold == same and one != other:
+                detail = "the same case is listed in both"
+                yield Leak(fold, "case", entry.id, one, entry.id, other, detail)
 
 
 def _leak(fold: str, found: Evidence, places: dict[str, str], names: dict[str, str]) -> Leak:
@@ -144,9 +155,10 @@ def _examine(task: tuple[int, Entry]) -> Subject | Unread:
 
 
 def _of_case(entry: Entry) -> tuple[Volume, tuple[tuple[str, str], ...]]:
-    from MedPrepLib.load.case import read_case
+    from MedPrepLib.load.storage import read_stored
 
-    return read_case(entry.path, everything=False).volume, ()
+    case = read_stored(Path(entry.path), entry.id, entry.name, everything=False)
+    return case.volume, ()
 
 
 def _of_image(entry: Entry) -> tuple[Volume, tuple[tuple[str, str], ...]]:

@@ -30,12 +30,14 @@ class Aggregator:
         self._kind = weights
         self._window: npt.NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
 
-    def add(self, patch: npt.ArrayLike, position: npt.ArrayLike) -> None:
+    def add(self, patch: Any, position: npt.ArrayLike) -> None:
         """Add a patch (channels, k, j, i), or a tensor of that shape, at index (i, j, k).
 
         ``position`` is that of the item; what lies outside of the case is left out. Raises
         GeometryError for another number of channels or axes.
         """
+        if "bfloat16" in str(getattr(patch, "dtype", "")):  # which numpy does not know
+            patch = patch.float()
         array = np.asarray(patch)
         if array.ndim != 4 or array.shape[0] != self._sum.shape[0]:
             raise GeometryError(

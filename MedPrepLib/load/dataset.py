@@ -38,6 +38,7 @@ class CohortDataset:
     modality. ``augment`` gets the item (numpy arrays) and a generator
     that depends on ``seed``, epoch and number only; ``transform`` gets the item last.
     ``as_torch``: tensors instead of arrays; by default when torch has been imported already.
+    ``unannotated``: with the cases of a segmentation cohort that have no mask, too.
 
     No file stays open between two items, so datasets pickle, and survive fork and spawn.
     """
@@ -53,6 +54,7 @@ class CohortDataset:
         augment: Augment | None = None,
         seed: int = 0,
         as_torch: bool | None = None,
+        unannotated: bool = False,
     ) -> None:
         index = open_cohort(cohort_dir)
         self.augment = augment
@@ -61,7 +63,7 @@ class CohortDataset:
         self.folder = index.folder
         self.task = index.task
         self.labels = index.labels
-        self.cases: tuple[IndexEntry, ...] = index.select(split, fold)
+        self.cases: tuple[IndexEntry, ...] = index.learnable(split, fold, unannotated=unannotated)
         self.transform = transform
         self.as_torch = wants_torch(as_torch)
         self._scaling = scaling_of(window, index)

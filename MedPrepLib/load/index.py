@@ -32,7 +32,10 @@ class NoSuchCaseError(MedPrepError, KeyError):
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One case: who, where, in which part, and its file relative to the cohort."""
+    """One case: who, where, in which part, and its file relative to the cohort.
+
+    ``annotated`` is False where nobody drew a mask: it is all zero then.
+    """
 
     id: str
     patient: str
@@ -43,6 +46,7 @@ class IndexEntry:
     name: str
     size_bytes: int
     sha256: str
+    annotated: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,19 @@ class CohortIndex:
             raise NoSuchCaseError(f"no split {split!r} with fold {fold}; folds are {folds}")
         held_out = split == "validation"
         return tuple(case for case in training if (case.fold == fold) is held_out)
+
+    def learnable(
+        self, split: Split | None, fold: int | None, *, unannotated: bool = False
+    ) -> tuple[IndexEntry, ...]:
+        """What datasets give of one part: as :meth:`select`, but masks that somebody drew.
+
+        A segmentation cohort may hold cases without a mask (with boxes only, say, or where that
+        was allowed): a network would learn that there is nothing. ``unannotated`` keeps them.
+        """
+        chosen = self.select(split, fold)
+        if unannotated or self.task != "segmentation":
+            return chosen
+        return tuple(case for case in chosen if case.annotated)
 
     def path_of(self, case_id: str) -> Path:
         """The file of a case; NoSuchCaseError when the cohort does not have it."""
@@ -148,6 +165,7 @@ def entry_of(row: dict[str, Any], version: int = layout.FORMAT_VERSION) -> Index
         name=shard["name"],
         size_bytes=shard["size"],
         sha256=shard["sha256"],
+        annotated=bool(row.get("annotated", True)),
     )
 
 

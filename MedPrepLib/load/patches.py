@@ -49,10 +49,10 @@ class PatchDataset:
     clipped to the patch, in its voxels (k0, j0, i0, k1, j1, i1, ends exclusive). What lies outside
     of the volume holds the pad value and label 0.
 
-    window, augment, transform, as_torch: as in CohortDataset. Chance depends on (seed, epoch,
-    index) only: ``dataset[n]`` is of the epoch of :meth:`set_epoch`, ``dataset[epoch, n]`` of
-    that epoch. advise: ask the system for all bytes of a patch at once, for cohorts that do not
-    stay in memory; by default where the cohort is larger than half of it.
+    window, augment, transform, as_torch, unannotated: as in CohortDataset. Chance depends on
+    (seed, epoch, index) only: ``dataset[n]`` is of the epoch of :meth:`set_epoch`,
+    ``dataset[epoch, n]`` of that epoch. advise: ask the system for all bytes of a patch at once,
+    for cohorts that do not stay in memory; by default where the cohort is larger than half of it.
 
     Errors: PatchError, WindowError and NoSuchCaseError for wrong arguments; CorruptCaseError,
     naming case and file, when a brick is first touched that is not what was written.
@@ -76,10 +76,11 @@ class PatchDataset:
         seed: int = 0,
         as_torch: bool | None = None,
         advise: bool | None = None,
+        unannotated: bool = False,
     ) -> None:
         _require(patch_size, overlap, samples_per_case)
         index = cohort if isinstance(cohort, CohortIndex) else open_cohort(cohort)
-        self.cases: tuple[IndexEntry, ...] = index.select(split, fold)
+        self.cases: tuple[IndexEntry, ...] = index.learnable(split, fold, unannotated=unannotated)
         self.labels = index.labels
         self.patch_shape: Size = _reversed(patch_size)
         self.sampling = sampling

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from MedPrepLib.geometry import LPS_TO_RAS
-from MedPrepLib.load.case import read_case
 from MedPrepLib.load.dataset import Item
-from MedPrepLib.load.index import Split, open_cohort
+from MedPrepLib.load.index import IndexEntry, Split, open_cohort
 from MedPrepLib.load.intensities import Intensities
 from MedPrepLib.load.scaling import Scaling, Window, scaling_of
+from MedPrepLib.load.storage import read_stored
 from MedPrepLib.load.tensors import tensor
 
 
@@ -22,16 +22,17 @@ class CaseReader:
     """What a torchio image calls to read its voxels; a plain value, so that Subjects pickle."""
 
     kind: Literal["image", "mask"]
-    modality: str
+    cohort: Path
+    entry: IndexEntry
     scaling: Scaling
 
-    def __call__(self, path: Path | str) -> tuple[Any, Any]:
+    def __call__(self, _path: Path | str) -> tuple[Any, Any]:
         """Tensor (1, i, j, k) and index-to-RAS affine; errors as load.read_case."""
-        case = read_case(path, everything=False)
+        case = read_stored(self.cohort, self.entry.id, self.entry.name, everything=False)
         array = case.mask
         if self.kind == "image":
             own = Intensities.of(case.statistics)
-            array = self.scaling.applied(case.image, self.modality, own)
+            array = self.scaling.applied(case.image, self.entry.modality, own)
         return _turned(array[np.newaxis]), LPS_TO_RAS @ case.geometry.affine
 
 
@@ -40,6 +41,8 @@ def subjects(
     split: Split | None = "train",
     fold: int | None = 0,
     window: Window = None,
+    *,
+    unannotated: bool = False,
 ) -> list[Any]:
     """A torchio.Subject per case: ``image``, ``mask``, ``id``, ``patient``; read when needed.
 
@@ -50,19 +53,22 @@ def subjects(
 
     index = open_cohort(cohort_dir)
     scaling = scaling_of(window, index)
-    return [
-        tio.Subject(
-            image=tio.ScalarImage(
-                index.folder / entry.name, reader=CaseReader("image", entry.modality, scaling)
-            ),
-            mask=tio.LabelMap(
-                index.folder / entry.name, reader=CaseReader("mask", entry.modality, scaling)
-            ),
-            id=entry.id,
-            patient=entry.patient,
+    made = []
+    for entry in index.learnable(split, fold, unannotated=unannotated):
+        # torchio wants a path that exists; a cohort in one file or LMDB has none for a case.
+        path = index.folder / entry.name
+        path = path if path.exists() else index.folder
+        voxels = CaseReader("image", index.folder, entry, scaling)
+        labels = CaseReader("mask", index.folder, entry, scaling)
+        made.append(
+            tio.Subject(
+                image=tio.ScalarImage(path, reader=voxels),
+                mask=tio.LabelMap(path, reader=labels),
+                id=entry.id,
+                patient=entry.patient,
+            )
         )
-        for entry in index.select(split, fold)
-    ]
+    return made
 
 
 def subject_of(item: Item) -> Any:

@@ -141,6 +141,7 @@ def _row(result: CaseResult, shard: ShardFile, plan: SplitPlan) -> ManifestCase:
         fold=place.fold,
         shard=shard,
         findings=tuple(sorted({f.code for f in result.findings})),
+        annotated=result.consensus is not None,
     )
 
 

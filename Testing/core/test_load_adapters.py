@@ -14,6 +14,7 @@ from core.cohort_samples import SCHEMA, build_cohort
 
 from MedPrepLib.augment import Policy
 from MedPrepLib.config.settings import Augment
+from MedPrepLib.export import export_cohort
 from MedPrepLib.images import Volume, to_nibabel
 from MedPrepLib.load import CohortDataset, PatchDataset, read_case
 from MedPrepLib.load.generators import signature_of, source_of
@@ -90,6 +91,17 @@ def test_a_torchio_queue_runs_on_subjects(cohort: Path):
     assert [part["image"].data.shape for part in taken] == [(1, 16, 16, 16)] * 4
     assert {part["id"] for part in taken} == {"case-1", "case-3"}
     assert all(0 <= part["image"].data.min() <= part["image"].data.max() <= 1 for part in taken)
+
+
+@pytest.mark.parametrize("form", ["hdf5", "lmdb"])
+def test_torchio_reads_a_cohort_in_one_file(cohort: Path, tmp_path: Path, form: str):
+    framework("torchio")
+    pytest.importorskip("lmdb")
+    one = tmp_path / "one"
+    export_cohort(cohort, form, one)
+    for ours, theirs in zip(subjects(one), subjects(cohort), strict=True):
+        np.testing.assert_array_equal(ours["mask"].data.numpy(), theirs["mask"].data.numpy())
+        np.testing.assert_array_equal(ours["image"].affine, theirs["image"].affine)
 
 
 def test_monai_sees_an_item_as_it_loads_its_nifti_file(

@@ -44,8 +44,8 @@ def masks(tmp_path: Path) -> Path:
     return folder / "masks"
 
 
-def finished(folder: Path, settings: str = "") -> Summary:
-    text = STUDY + settings
+def finished(folder: Path, settings: str = "", *, task: str = "segmentation") -> Summary:
+    text = f'task = "{task}"\n{STUDY}{settings}'
     order = Order(parse_study(text), text, folder, folder / "cohort", workers=1)
     return run(order, key=KEY)
 
