@@ -71,4 +71,5 @@ class Targets(msgspec.Struct, frozen=True):
     def present(self) -> frozenset[str]:
         """The labels that the case shows: in voxels, in a box, or on a slice."""
         drawn = {label for label, count in self.voxels.items() if count}
-        return frozenset(drawn | {x.label for x in (*self.boxes, *self.slices)})
+        boxed, noted = {box.label for box in self.boxes}, {found.label for found in self.slices}
+        return frozenset(drawn | boxed | noted)
