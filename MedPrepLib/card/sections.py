@@ -10,7 +10,7 @@ from MedPrepLib.card.markup import code, fenced, inline, paragraphs
 from MedPrepLib.card.numbers import NOT_STATED, shared
 from MedPrepLib.config.settings import Privacy
 from MedPrepLib.report.methods import METHODS
-from MedPrepLib.report.text import RULES, listing, percent, plural
+from MedPrepLib.report.text import RULES, percent, plural
 from MedPrepLib.results import SplitSummary
 from MedPrepLib.sharing import uncleaned
 
@@ -91,12 +91,7 @@ def _held_out(summary: SplitSummary) -> Iterator[str]:
     if not summary.test_cases:
         yield "There is no test set; the folds serve cross-validation only."
         return
-    centers = inline(listing(summary.test_centers))
-    yield (
-        f"Test: whole centers, held out entirely ({centers})."
-        if summary.test_centers
-        else "Test: patients drawn at random within each class."
-    )
+    yield f"Test: {inline(summary.origin)}."
     share = percent(summary.test_patients, summary.patients)
     yield f"{share} of patients were held out ({percent(summary.wanted_fraction, 1)} wanted)."
 

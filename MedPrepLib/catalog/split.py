@@ -36,6 +36,12 @@ SPLIT_REDRAWN = _review(
     "Changed settings of the split moved patients between training and test.",
     "Do not test models on patients they were trained with; or restore the settings.",
 )
+SPLIT_CENTER_TRAINS = _review(
+    "SPLIT_CENTER_TRAINS",
+    "Patients of a center that is held out for the test are in training, so that it is no "
+    "independent test.",
+    "Fix these patients in the test set (split.fixed), or report the center as one of both sets.",
+)
 SPLIT_FIXED_UNKNOWN = _note(
     "SPLIT_FIXED_UNKNOWN",
     "The list of fixed places names cases or patients that are not in the cohort.",

@@ -102,8 +102,7 @@ def _members(
 def _member(
     result: CaseResult, candidate: Candidate, doubts: Mapping[str, Doubt], key: SiteKey
 ) -> Member:
-    voxels = result.targets.voxels if result.targets else {}
-    present = frozenset(label for label, count in voxels.items() if count)
+    present = result.targets.present if result.targets else frozenset()
     disease = candidate.case.patient.disease
     return Member(
         id=result.id,
@@ -141,7 +140,8 @@ def _last_record(order: Order) -> Record | None:
     except (CohortError, ConfigError):
         return None
     places = {case.patient: Place(case.split, case.fold) for case in manifest.cases}
-    centers = manifest.split.test_centers if manifest.split else ()
+    made = manifest.split
+    centers = (*made.test_centers, *made.mixed_centers) if made else ()
     return Record(settings_digest(study.split, study.seed), places, centers)
 
 

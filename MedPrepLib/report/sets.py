@@ -127,7 +127,7 @@ def _shown_labels(report: ReportInput) -> tuple[str, ...]:
 
 
 def _shows(case: CaseResult, label: str) -> bool:
-    return case.targets is not None and case.targets.voxels.get(label, 0) > 0
+    return case.targets is not None and label in case.targets.present
 
 
 def _row(
@@ -155,17 +155,13 @@ def _sentence(report: ReportInput) -> str:
     plan = report.split
     if plan is None or not plan.test_cases:
         return "There is no test set; the folds serve cross-validation only."
-    how = (
-        f"Held out entirely: {listing(plan.test_centers)}."
-        if plan.test_centers
-        else "Test patients were drawn at random within each class."
-    )
     share = percent(plan.test_patients, plan.patients)
     return (
         f"{plan.test_patients} of {plural(plan.patients, 'patient')} ({share}) and "
         f"{plan.test_cases} of {plural(plan.cases, 'case')} "
         f"({percent(plan.test_cases, plan.cases)}) test; at least "
-        f"{percent(plan.wanted_fraction, 1)} of patients were wanted. {how}"
+        f"{percent(plan.wanted_fraction, 1)} of patients were wanted. "
+        f"The test set is {plan.origin}."
     )
 
 

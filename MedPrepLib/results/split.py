@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -34,7 +36,12 @@ class Prevalence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SplitSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The split in numbers. ``wanted_fraction`` counts patients; cases are reported beside them."""
+    """The split in numbers. ``wanted_fraction`` counts patients; cases are reported beside them.
+
+    ``test_centers``: those of whom nobody trains. ``mixed_centers``: held out, too, but for people
+    who were fixed in training by hand or belong together with somebody who trains; they are no
+    independent test. ``by_hand``: a person chose everybody who tests.
+    """
 
     wanted_fraction: float
     patients: int
@@ -42,5 +49,24 @@ class SplitSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cases: int
     test_cases: int
     test_centers: tuple[str, ...] = ()
+    mixed_centers: tuple[str, ...] = ()
+    by_hand: bool = False
     prevalence: dict[str, Prevalence] = {}
     leakage: LeakageProof | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where the test set comes from, as a phrase."""
+        return origin_of(self.test_centers, self.mixed_centers, by_hand=self.by_hand)
+
+
+def origin_of(test_centers: Sequence[str], mixed_centers: Sequence[str], *, by_hand: bool) -> str:
+    """Where a test set comes from, as a phrase; see :class:`SplitSummary`."""
+    told = []
+    if test_centers:
+        told.append(f"all of {' and '.join(test_centers)}, who never train")
+    if mixed_centers:
+        told.append(f"a part of {' and '.join(mixed_centers)}, where others train")
+    if by_hand and not test_centers:
+        return " and ".join(["chosen by hand", *told])
+    return " and ".join(told) or "drawn at random within each class"

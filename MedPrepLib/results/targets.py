@@ -66,3 +66,10 @@ class Targets(msgspec.Struct, frozen=True):
     voxels: dict[str, int]
     boxes: tuple[Box, ...]
     slices: tuple[SliceRange, ...]
+
+    @property
+    def present(self) -> frozenset[str]:
+        """The labels that the case shows: in voxels, in a box, or on a slice."""
+        drawn = {label for label, count in self.voxels.items() if count}
+        boxed, noted = {box.label for box in self.boxes}, {found.label for found in self.slices}
+        return frozenset(drawn | boxed | noted)

@@ -9,7 +9,7 @@ from MedPrepLib import catalog
 from MedPrepLib.config.settings import Split
 from MedPrepLib.findings import Finding
 from MedPrepLib.split.frozen import Record
-from MedPrepLib.split.groups import Group, class_counts
+from MedPrepLib.split.groups import Group, class_counts, people
 from MedPrepLib.split.members import Member, SplitPlan
 
 _ITEM = "split"
@@ -41,6 +41,18 @@ def shortcomings(
             f"{settings.test_fraction:.0%}",
         )
     yield from _off_prevalence(plan)
+
+
+def mixing(plan: SplitPlan, train: Sequence[Group]) -> Iterator[Finding]:
+    """Held-out centers of whom somebody trains, which no placement by the settings would do."""
+    for center in plan.mixed_centers:
+        there = [group for group in train if center in group.centers]
+        cases = [case for group in there for case in group.cases]
+        yield catalog.SPLIT_CENTER_TRAINS.at(
+            _ITEM,
+            f"{center} is held out, but {people(there)} patients who were there (or belong "
+            f"together with one who was) train: cases {', '.join(cases[:4])}",
+        )
 
 
 def _rare(train: Sequence[Group], count: int) -> Iterator[Finding]:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.split.groups import Group, class_counts, people
 
-UNKNOWN_CENTERS = frozenset(("", "unknown"))
-"""What stands where the center is not known; such cases are no independent center."""
+_UNKNOWN_CENTERS = frozenset(
+    ("", "unknown", "unk", "n/a", "na", "none", "null", "nan", "not known", "?", "-", "--")
+)
+"""What stands, in any case, where the center is not known; it is no independent center."""
 
 MAX_CENTERS_SEARCHED = 16
 """Up to here every combination of centers is weighed; beyond, centers are added one by one."""
@@ -44,7 +46,7 @@ def choose_centers(
     """
     placed = {group.name for group in groups} - {group.name for group in free}
     taken = {center for group in groups if group.name in placed for center in group.centers}
-    eligible = [c for c in centers_of(free) if c not in taken | UNKNOWN_CENTERS]
+    eligible = [c for c in centers_of(free) if c not in taken and _is_known(c)]
     fitting = []
     for held in _choices(free, eligible):
         tested = _people_at(free, held)
@@ -52,6 +54,10 @@ def choose_centers(
         if wanted[0] <= count <= wanted[1]:
             fitting.append((_distance(tested, count, prevalence), count, len(held), held))
     return frozenset(min(fitting)[3]) if fitting else frozenset()
+
+
+def _is_known(center: str) -> bool:
+    return center.strip().casefold() not in _UNKNOWN_CENTERS
 
 
 def _choices(groups: Sequence[Group], centers: Sequence[str]) -> Iterable[tuple[str, ...]]:

@@ -28,7 +28,8 @@ class Record(msgspec.Struct, frozen=True):
         """The record once ``plan`` is in force."""
         kept = dict(self.places) if self.settings == settings else {}
         kept.update({member.patient: plan.places[member.id] for member in members})
-        return Record(settings, dict(sorted(kept.items())), plan.test_centers)
+        held = (*plan.test_centers, *plan.mixed_centers)
+        return Record(settings, dict(sorted(kept.items())), held)
 
     def to_bytes(self) -> bytes:
         """The record as JSON."""

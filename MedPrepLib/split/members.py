@@ -53,18 +53,31 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class SplitPlan(msgspec.Struct, frozen=True):
-    """The split of a cohort, and what was achieved of what was wanted."""
+    """The split of a cohort, and what was achieved of what was wanted; see SplitSummary."""
 
     places: dict[str, Place]
     test_centers: tuple[str, ...]
+    mixed_centers: tuple[str, ...]
+    by_hand: bool
     patients: int
     test_patients: int
     cases: int
     test_cases: int
     wanted_fraction: float
-    sentence: str
     prevalence: dict[str, Prevalence] = {}
     proof: LeakageProof | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where the test set comes from, as a phrase."""
+        return self.summary.origin
+
+    @property
+    def sentence(self) -> str:
+        """The test set in a sentence without its period."""
+        if not self.test_cases:
+            return "no test set"
+        return f"test: {self.test_patients} of {self.patients} patients, {self.origin}"
 
     @property
     def summary(self) -> SplitSummary:
@@ -76,6 +89,8 @@ class SplitPlan(msgspec.Struct, frozen=True):
             cases=self.cases,
             test_cases=self.test_cases,
             test_centers=self.test_centers,
+            mixed_centers=self.mixed_centers,
+            by_hand=self.by_hand,
             prevalence=self.prevalence,
             leakage=self.proof,
         )

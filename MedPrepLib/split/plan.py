@@ -10,7 +10,7 @@ from MedPrepLib.config.settings import Split
 from MedPrepLib.findings import Finding
 from MedPrepLib.leakage import Evidence
 from MedPrepLib.results import Prevalence
-from MedPrepLib.split.balance import redrawn, shortcomings
+from MedPrepLib.split.balance import mixing, redrawn, shortcomings
 from MedPrepLib.split.centers import centers_of, choose_centers, require_known
 from MedPrepLib.split.draw import draw
 from MedPrepLib.split.folds import deal
@@ -58,19 +58,22 @@ def split(
         for g in groups
         for case in g.cases
     }
+    mixed = {c for g in train for c in g.centers} & tested.centers
+    chosen = {p for p, place in (fixed or {}).items() if place.part == "test"}
     plan = SplitPlan(
         places=dict(sorted(places.items())),
-        test_centers=tuple(sorted(tested.centers)),
+        test_centers=tuple(sorted(tested.centers - mixed)),
+        mixed_centers=tuple(sorted(mixed)),
+        by_hand=bool(tested.groups) and all(g.patients & chosen for g in tested.groups),
         patients=people(groups),
         test_patients=people(tested.groups),
         cases=len(places),
         test_cases=sum(len(g.cases) for g in tested.groups),
         wanted_fraction=settings.test_fraction,
-        sentence=_sentence(groups, tested),
         prevalence=_prevalence(settings, tested.groups, train),
         proof=audit(ordered, places, near),
     )
-    findings += shortcomings(plan, settings, train, folds, count)
+    findings += [*mixing(plan, train), *shortcomings(plan, settings, train, folds, count)]
     if record is not None and not same:
         findings += redrawn(record, plan, ordered)
     return plan, tuple(findings)
@@ -120,11 +123,3 @@ def _prevalence(
         name: Prevalence(wanted, share(name, test), share(name, train))
         for name, wanted in sorted(settings.prevalence.items())
     }
-
-
-def _sentence(groups: Sequence[Group], tested: _Tested) -> str:
-    share = f"{people(tested.groups)} of {people(groups)} patients"
-    if tested.centers:
-        held = " and ".join(sorted(tested.centers))
-        return f"test: {share}, all of {held}, who never train"
-    return f"test: {share}, drawn at random within each class" if tested.groups else "no test set"

@@ -30,7 +30,6 @@ value = 3
 [privacy]
 case_names = "given"
 [split]
-test_fraction = 0
 """
 
 
@@ -44,8 +43,10 @@ def masks(tmp_path: Path) -> Path:
     return folder / "masks"
 
 
-def finished(folder: Path, settings: str = "", *, task: str = "segmentation") -> Summary:
-    text = f'task = "{task}"\n{STUDY}{settings}'
+def finished(
+    folder: Path, settings: str = "", *, task: str = "segmentation", test_fraction: float = 0
+) -> Summary:
+    text = f'task = "{task}"\n{STUDY}test_fraction = {test_fraction}\n{settings}'
     order = Order(parse_study(text), text, folder, folder / "cohort", workers=1)
     return run(order, key=KEY)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from MedPrepLib.config.settings import Split
 from MedPrepLib.errors import ConfigError, MedPrepError
-from MedPrepLib.split import Member, Place, audit, leaks, split
+from MedPrepLib.split import Member, Place, Record, audit, leaks, settings_digest, split
 
 
 def member(
@@ -72,6 +72,31 @@ def test_a_center_that_is_nearly_everything_is_not_held_out() -> None:
     plan, _ = split(people(95, "a") + people(5, "b"), Split(), 0)
     assert plan.test_centers == ()
     assert plan.test_patients == 20
+
+
+@pytest.mark.parametrize("word", ["Unknown", "n/a", "?", "N/A "])
+def test_words_for_an_unknown_center_are_no_independent_one(word: str) -> None:
+    plan, _ = split(people(12, "a") + people(4, word), Split(), 0)
+    assert word not in plan.test_centers
+
+
+def test_a_held_out_center_of_whom_somebody_trains_is_not_called_independent() -> None:
+    cohort = people(8, "a") + people(4, "b")
+    fixed = {"b-p000": Place("train", None)}
+    plan, findings = split(cohort, Split(test_centers=("b",)), 0, fixed=fixed)
+    assert (plan.test_centers, plan.mixed_centers) == ((), ("b",))
+    assert plan.sentence == "test: 3 of 12 patients, a part of b, where others train"
+    (told,) = [f for f in findings if f.code == "SPLIT_CENTER_TRAINS"]
+    assert "b is held out, but 1 patients" in told.message
+    record = Record("").after(plan, cohort, settings_digest(Split(test_centers=("b",)), 0))
+    assert record.centers == ("b",)  # who comes later tests all the same
+
+
+def test_a_test_set_chosen_by_hand_is_called_so() -> None:
+    cohort = people(10, "a")
+    fixed = {f"a-p{n:03d}": Place("test", None) for n in range(3)}
+    assert split(cohort, Split(), 0, fixed=fixed)[0].origin == "chosen by hand"
+    assert split(cohort, Split(), 0)[0].origin == "drawn at random within each class"
 
 
 def test_cases_of_unknown_origin_are_no_independent_center() -> None:
