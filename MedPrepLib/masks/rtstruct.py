@@ -6,8 +6,7 @@ centers (polygons.py), which reproduces the masks of the IBSI reference cohort e
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +22,12 @@ from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.labels import Color, Terminology
 from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.masks.objects import coded, decoding, items, kind_of, read_dataset
+from MedPrepLib.masks.planes import MAX_TILT, PLANE_TOLERANCE, Planes, planes_of
 from MedPrepLib.masks.polygons import fill_even_odd
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
-
-PLANE_TOLERANCE = 0.1
-"""Part of the slice distance by which a contour may lie off its slice without a word."""
 
 MAX_DISTANCE_MM = 1e5
 """Of a contour point from the origin; the longest tables are 2 m."""
@@ -48,24 +45,15 @@ class Roi:
     contours: tuple[FloatArray, ...]
 
 
-@dataclass(frozen=True)
-class _Planes:
-    """Contours of one region by slice, in indices, and what did not fit."""
-
-    polygons: dict[int, list[FloatArray]]
-    largest_offset: float
-    outside: int
-
-
 def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     """The regions of an RTSTRUCT on the image grid ``geometry``, values 1, 2, 3... in file order.
 
-    A contour belongs to the slice whose center lies nearest along the normal. Contours of one
-    region on one plane combine by exclusive or (holes, keyholes); where a slice has several
-    planes, as when a thick-sliced image is combined with contours drawn elsewhere, the nearest
-    plane alone is used. Slices between planes are not interpolated. A region with an item of
-    the ROI Contour Sequence but no contours in it stays listed (annotated empty); one without
-    an item, or with points or open lines only, is left out.
+    A plane of contours belongs to the slice whose center lies nearest along the normal. Contours
+    of one region on one plane combine by exclusive or (holes, keyholes); where a slice has
+    several planes, as when a thick-sliced image is combined with contours drawn elsewhere, the
+    nearest plane alone is used, and how many were not is said. Slices between planes are not
+    interpolated. A region with an item of the ROI Contour Sequence but no contours in it stays
+    listed (annotated empty); one without an item, or with points or open lines only, is left out.
     Regions share one layer unless they overlap. Raises FileFaultError.
     """
     return read_rtstruct_with_findings(path, geometry, "")[0]
@@ -155,64 +143,52 @@ def _color(contour: Any) -> Color | None:
     return (r, g, b)
 
 
-def _planes(roi: Roi, geometry: Geometry) -> _Planes:
-    """Sort contours into slices; where planes compete for a slice the nearest one wins."""
-    inverse = np.linalg.inv(geometry.affine)
-    by_slice: dict[int, dict[float, list[FloatArray]]] = defaultdict(lambda: defaultdict(list))
-    outside = 0
-    for contour in roi.contours:
-        index = contour @ inverse[:3, :3].T + inverse[:3, 3]
-        if len(index) < 3:
-            continue
-        if np.ptp(index[:, 2]) > 0.5:
-            raise FileFaultError(
-                catalog.MASK_UNSUPPORTED,
-                f"a contour is not parallel to the slices: it spans {np.ptp(index[:, 2]):.2f} "
-                "slices, more than 0.5",
-            )
-        height = round(float(index[:, 2].mean()), 3)
-        number = int(np.floor(height + 0.5))
-        if 0 <= number < geometry.size[2]:
-            by_slice[number][height].append(index[:, :2])
-        else:
-            outside += 1
-    polygons, largest = {}, 0.0
-    for number, planes in by_slice.items():
-        distance, nearest = min((abs(height - number), height) for height in planes)
-        polygons[number] = planes[nearest]
-        largest = max(largest, distance)
-    return _Planes(polygons, largest, outside)
+def _planes(roi: Roi, geometry: Geometry) -> Planes:
+    planes = planes_of(roi.contours, geometry)
+    if planes.tilt > MAX_TILT:
+        raise FileFaultError(
+            catalog.MASK_UNSUPPORTED,
+            f"a contour is not parallel to the slices: it spans {planes.tilt:.2f} slices, "
+            f"more than {MAX_TILT:g}",
+        )
+    return planes
 
 
 def _filled(
-    polygons: dict[int, list[FloatArray]], geometry: Geometry
+    polygons: Mapping[int, list[FloatArray]], geometry: Geometry
 ) -> tuple[BoolArray, int, int]:
     """The mask of the slices from the first to the last with a contour, and these two."""
-    if not polygons:
+    within = [number for number in polygons if 0 <= number < geometry.size[2]]
+    if not within:
         return np.zeros((0, *geometry.shape[1:]), dtype=bool), 0, 0
-    start, stop = min(polygons), max(polygons) + 1
+    start, stop = min(within), max(within) + 1
     mask = np.zeros((stop - start, *geometry.shape[1:]), dtype=bool)
-    for number, outlines in polygons.items():
-        mask[number - start] = fill_even_odd(outlines, (geometry.size[1], geometry.size[0]))
+    for number in within:
+        mask[number - start] = fill_even_odd(polygons[number], (geometry.size[1], geometry.size[0]))
     return mask, start, stop
 
 
-def _plane_findings(planes: _Planes, geometry: Geometry, item: str, name: str) -> Sequence[Finding]:
+def _plane_findings(planes: Planes, geometry: Geometry, item: str, name: str) -> list[Finding]:
     findings = []
+    limit = PLANE_TOLERANCE * geometry.spacing[2]
+    words = []
     if planes.largest_offset > PLANE_TOLERANCE:
         off = planes.largest_offset * geometry.spacing[2]
-        limit = PLANE_TOLERANCE * geometry.spacing[2]
-        findings.append(
-            catalog.GRID_RESAMPLED.at(
-                item,
-                f"contours of {name} lie up to {off:.3g} mm off the slices (limit {limit:.3g} mm); "
-                "each slice took the nearest plane",
-            )
-        )
-    if planes.outside:
+        words.append(f"lie up to {off:.3g} mm off the slices (limit {limit:.3g} mm)")
+    if planes.unused:
+        words.append(f"have {planes.unused} more planes than there are slices for them")
+    if words:
+        message = f"contours of {name} {' and '.join(words)}; each slice took the nearest plane"
+        findings.append(catalog.GRID_RESAMPLED.at(item, message))
+    outside = sum(
+        len(outlines)
+        for number, outlines in planes.polygons.items()
+        if not 0 <= number < geometry.size[2]
+    )
+    if outside:
         findings.append(
             catalog.MASK_OUTSIDE.at(
-                item, f"{planes.outside} contours of {name} lie beyond the first or last slice"
+                item, f"{outside} contours of {name} lie beyond the first or last slice"
             )
         )
     return findings

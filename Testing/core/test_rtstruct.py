@@ -210,11 +210,71 @@ def test_contours_off_their_slices_are_matched_within_half_a_spacing_and_said(tm
     assert "2 contours" in findings[1].message
 
 
-def test_planes_that_compete_for_a_slice_do_not_cancel_each_other(tmp_path):
+def test_planes_that_compete_for_a_slice_do_not_cancel_each_other_and_are_counted(tmp_path):
     geometry = oblique()
-    rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (1.9, 2.2)]}
-    found = read_rtstruct(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (1.8, 1.9, 2, 2.1, 2.2)]}
+    path = save_rtstruct(tmp_path / "rs.dcm", rois)
+    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
     assert found.mask("GTV").sum() == 16
+    assert [f.code for f in findings] == ["GRID_RESAMPLED"]
+    assert "4 more planes" in findings[0].message
+
+
+def turned(*, angles_deg: tuple[float, float], size=(60, 60, 6), spacing=(0.9, 0.9, 1.0)):
+    """A grid turned about i, then about j."""
+    (ca, sa), (cb, sb) = [(np.cos(x), np.sin(x)) for x in np.radians(angles_deg)]
+    about_i = np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
+    about_j = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
+    return Geometry(size, spacing, (-51.37, -60.21, 33.113), tuple((about_i @ about_j).ravel()))
+
+
+def ring(i: float, j: float, radius: float, points: int) -> list[tuple[float, float]]:
+    return [
+        (i + radius * np.cos(x), j + radius * np.sin(x))
+        for x in np.linspace(0, 2 * np.pi, points, endpoint=False)
+    ]
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+@pytest.mark.parametrize("angles_deg", [(0, 0), (17, -9), (-40, 31)])
+def test_all_contours_of_a_slice_count_however_their_coordinates_were_rounded(
+    tmp_path, decimals, angles_deg
+):
+    """Two lesions and a hole on every slice, against a point-by-point test of each contour."""
+    geometry = turned(angles_deg=angles_deg)
+    outlines = [ring(15.2, 15.3, 8, 25), ring(40.7, 41.1, 10, 37), ring(40.2, 41.3, 4, 12)]
+    drawn = [
+        np.round(contour(geometry, outline, k), decimals) for k in range(6) for outline in outlines
+    ]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn})
+    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    to_index = np.linalg.inv(geometry.affine)
+    expected = np.zeros(geometry.shape, bool)
+    centers = [(i, j) for j in range(0, 60, 3) for i in range(0, 60, 3)]
+    for number, points in enumerate(drawn):
+        index = np.round(points @ to_index[:3, :3].T + to_index[:3, 3], 6)[:, :2]
+        for i, j in centers:
+            expected[number // 3, j, i] ^= slow_even_odd(index, i, j)
+    np.testing.assert_array_equal(found.mask("GTV")[:, ::3, ::3], expected[:, ::3, ::3])
+    assert findings == ()
+
+
+def test_contours_on_a_plane_half_way_between_slices_stay_together(tmp_path):
+    geometry = turned(angles_deg=(17, -9))
+    outlines = [ring(15.2, 15.3, 8, 25), ring(40.7, 41.1, 10, 37)]
+    drawn = [np.round(contour(geometry, o, 2.5), 2) for o in outlines]
+    mask = read_rtstruct(save_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn}), geometry).mask("GTV")
+    assert np.count_nonzero(mask.any(axis=(1, 2))) == 1
+    assert mask[:, :30].any()
+    assert mask[:, 30:].any()
+
+
+def test_planes_a_tenth_of_a_slice_apart_are_not_taken_for_one(tmp_path):
+    geometry = oblique()
+    heights = np.arange(1.5, 2.5, 0.1)
+    rois = {"GTV": [contour(geometry, square(2, 6), k) for k in heights]}
+    found = read_rtstruct(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    assert found.mask("GTV").sum(axis=(1, 2)).tolist() == [0, 0, 16, 0, 0]
 
 
 def test_contours_across_the_slices_are_refused(tmp_path):

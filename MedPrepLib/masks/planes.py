@@ -1,0 +1,101 @@
+"""Contours of one region sorted into planes, and planes into the slices of a grid.
+
+Contours that a program wrote on one plane come back at slightly different heights: coordinates are
+decimal text, and on an oblique grid their rounding tilts and lifts every contour a little. So
+heights are grouped before planes compete for a slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from MedPrepLib.geometry import FloatArray, Geometry
+
+PLANE_TOLERANCE = 0.1
+"""Part of the slice distance by which a contour may lie off its slice without a word."""
+
+SAME_PLANE = 0.05
+"""Part of the slice distance between the heights of contours that still share a plane. It may be
+up to PLANE_TOLERANCE where the points of a contour themselves lie that unevenly."""
+
+MAX_TILT = 0.5
+"""Slices that a contour may span and still be one of a slice."""
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The contours of one region by slice, in indices (i, j), and what did not fit.
+
+    ``polygons``: also of slices before the first and after the last of the grid. In the slices
+    of the grid, ``largest_offset`` is the distance of a used plane from its slice, in slices, and
+    ``unused`` counts planes of which a nearer one took the slice. ``tilt``: slices that the
+    steepest contour spans.
+    """
+
+    polygons: Mapping[int, list[FloatArray]]
+    largest_offset: float = 0.0
+    unused: int = 0
+    tilt: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """One contour: indices (n, 2), its mean height, and how far its points reach from it."""
+
+    points: FloatArray
+    height: float
+    reach: float
+
+
+def planes_of(contours: Sequence[FloatArray], geometry: Geometry) -> Planes:
+    """Sort contours (n, 3) in LPS mm into slices; of planes that compete the nearest one wins."""
+    outlines, tilt = _outlines(contours, geometry)
+    by_slice: dict[int, list[tuple[float, float, list[FloatArray]]]] = {}
+    for plane in _grouped(outlines):
+        height = round(float(np.mean([outline.height for outline in plane])), 3)
+        number = int(np.floor(height + 0.5))
+        points = [outline.points for outline in plane]
+        by_slice.setdefault(number, []).append((abs(height - number), height, points))
+    nearest = {number: min(planes, key=lambda p: p[:2]) for number, planes in by_slice.items()}
+    within = [number for number in by_slice if 0 <= number < geometry.size[2]]
+    return Planes(
+        {number: points for number, (_, _, points) in nearest.items()},
+        max((nearest[number][0] for number in within), default=0.0),
+        sum(len(by_slice[number]) - 1 for number in within),
+        tilt,
+    )
+
+
+def _outlines(contours: Sequence[FloatArray], geometry: Geometry) -> tuple[list[_Outline], float]:
+    """The contours that enclose something, by height; and what the steepest of them spans."""
+    inverse = np.linalg.inv(geometry.affine)
+    outlines, tilt = [], 0.0
+    for contour in contours:
+        if len(contour) < 3:
+            continue
+        index = contour @ inverse[:3, :3].T + inverse[:3, 3]
+        span = float(np.ptp(index[:, 2]))
+        tilt = max(tilt, span)
+        outlines.append(_Outline(index[:, :2], float(index[:, 2].mean()), span / 2))
+    return sorted(outlines, key=lambda outline: outline.height), tilt
+
+
+def _grouped(outlines: Sequence[_Outline]) -> list[list[_Outline]]:
+    """Outlines in order of height as planes: neighbors less than a tolerance apart.
+
+    A plane is never thicker than twice PLANE_TOLERANCE, however many neighbors follow closely.
+    """
+    planes: list[list[_Outline]] = []
+    for outline in outlines:
+        if planes:
+            last = planes[-1][-1]
+            near = min(max(SAME_PLANE, last.reach, outline.reach), PLANE_TOLERANCE)
+            thick = outline.height - planes[-1][0].height
+            if outline.height - last.height <= near and thick <= 2 * PLANE_TOLERANCE:
+                planes[-1].append(outline)
+                continue
+        planes.append([outline])
+    return planes
