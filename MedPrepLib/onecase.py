@@ -7,7 +7,7 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.agree import agree, details, judge
-from MedPrepLib.align import compare_grids
+from MedPrepLib.align import compare_grids, drawn_outside
 from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.config.load import load_study
 from MedPrepLib.config.settings import Agree, Align, Screen
@@ -45,11 +45,12 @@ def check_alignment(
     verdicts: dict[str, GridVerdict] = {}
     for name, path in zip(distinct_names(masks), masks, strict=True):
         try:
-            grid = read_any_mask(path, geometry).geometry
+            mask = read_any_mask(path, geometry)
         except FileFaultError as fault:
             findings.append(fault.at(name))
         else:
-            verdicts[name] = compare_grids(geometry, grid, settings)
+            verdicts[name] = compare_grids(geometry, mask.geometry, settings)
+            findings += drawn_outside(mask, settings, name)
     return verdicts, tuple(findings)
 
 

@@ -74,7 +74,7 @@ def align_parts(
     for segmentation in segmentations:
         verdict = compare_grids(geometry, segmentation.geometry, settings)
         aligned = (
-            adopted(segmentation, geometry, item)
+            adopted(segmentation, geometry, settings, item)
             if adopt
             else to_grid(segmentation, geometry, verdict, settings, item)
         )

@@ -21,7 +21,9 @@ class Segment:
     """One structure of a segmentation: the voxels of layer ``layer`` equal to ``value``.
 
     A segment that is listed but owns no voxel was *annotated empty*; a structure that is not
-    listed was *not annotated*. The two are different outcomes everywhere.
+    listed was *not annotated*. The two are different outcomes everywhere. ``outside`` counts the
+    voxels that were drawn beyond the grid: contours are filled on the grid of an image, which may
+    hold only a part of them.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Segment:
     layer: int = 0
     color: Color | None = None
     terminology: Terminology | None = None
+    outside: int = 0
 
 
 @dataclass(frozen=True, eq=False)

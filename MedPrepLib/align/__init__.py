@@ -3,6 +3,6 @@
 ``grids`` judges geometries in millimeters, ``resample`` moves labels between lattices.
 """
 
-from MedPrepLib.align.grids import Aligned, adopted, compare_grids, to_grid
+from MedPrepLib.align.grids import Aligned, adopted, compare_grids, drawn_outside, to_grid
 
-__all__ = ["Aligned", "adopted", "compare_grids", "to_grid"]
+__all__ = ["Aligned", "adopted", "compare_grids", "drawn_outside", "to_grid"]

@@ -111,8 +111,9 @@ def to_grid(
 ) -> Aligned:
     """The segmentation on the image's grid, as ``verdict`` (of :func:`compare_grids`) says.
 
-    Labeled voxels that fall outside the image are counted (MASK_OUTSIDE); if less than
-    ``settings.min_overlap`` of them are inside, the reading is refused (GRID_MISMATCH).
+    Labeled voxels that fall outside the image are counted (MASK_OUTSIDE), as are those that were
+    drawn beyond the mask's own grid; if less than ``settings.min_overlap`` of them are inside,
+    the reading is refused (GRID_MISMATCH).
     """
     if verdict.verdict == "reject":
         remedy = {MIXUP: MIXUP_REMEDY, METERS: METERS_REMEDY}.get(verdict.cause)
@@ -124,11 +125,11 @@ def to_grid(
         return replace(refused, findings=(*refused.findings, said))
     if verdict.verdict in ("same", "rounding"):
         notes = (GRID_ROUNDING.at(item, verdict.sentence),) if verdict.verdict == "rounding" else ()
-        return Aligned(replace(segmentation, geometry=image), notes)
+        return _in_place(segmentation, image, notes, settings, item)
     moving = verdict.verdict == "move"
     how = _sampling(segmentation.geometry, image, moving=moving)
     inside, total = voxels_inside(segmentation, how)
-    outside = _outside(inside, total, settings, item)
+    outside = _outside(inside, total + _beyond(segmentation), settings, item)
     if outside and outside[0].code == GRID_MISMATCH.code:
         return _refused(image, outside[0])
     if moving and not outside:
@@ -140,11 +141,38 @@ def to_grid(
     return Aligned(result, (*findings, *outside), changes)
 
 
-def adopted(segmentation: Segmentation, image: Geometry, item: str) -> Aligned:
+def drawn_outside(segmentation: Segmentation, settings: Align, item: str) -> tuple[Finding, ...]:
+    """MASK_OUTSIDE or GRID_MISMATCH for what was drawn beyond the grid of the segmentation."""
+    beyond = _beyond(segmentation)
+    if not beyond:
+        return ()
+    inside = sum(int(np.count_nonzero(layer)) for layer in segmentation.layers)
+    return _outside(inside, inside + beyond, settings, item)
+
+
+def _in_place(
+    segmentation: Segmentation,
+    image: Geometry,
+    notes: tuple[Finding, ...],
+    settings: Align,
+    item: str,
+) -> Aligned:
+    outside = drawn_outside(segmentation, settings, item)
+    if outside and outside[0].code == GRID_MISMATCH.code:
+        return _refused(image, outside[0])
+    return Aligned(replace(segmentation, geometry=image), (*notes, *outside))
+
+
+def _beyond(segmentation: Segmentation) -> int:
+    return sum(segment.outside for segment in segmentation.segments)
+
+
+def adopted(segmentation: Segmentation, image: Geometry, settings: Align, item: str) -> Aligned:
     """The same voxels taken to lie on the image's grid, because a person says that they do.
 
     For masks whose header is wrong. A mask of another size is refused (GRID_MISMATCH): it cannot
-    have been drawn voxel by voxel on this image.
+    have been drawn voxel by voxel on this image. Neither can what was drawn beyond its grid; see
+    :func:`to_grid`.
     """
     own = segmentation.geometry
     if own.size != image.size:
@@ -152,8 +180,7 @@ def adopted(segmentation: Segmentation, image: Geometry, item: str) -> Aligned:
         return _refused(image, GRID_MISMATCH.at(item, f"{text}."))
     apart = image.displacement_mm(own)
     text = f"taken to lie on the image's grid; its own header lies {apart:.4g} mm away"
-    moved = replace(segmentation, geometry=image)
-    return Aligned(moved, (GRID_ADOPTED.at(item, f"{text}."),))
+    return _in_place(segmentation, image, (GRID_ADOPTED.at(item, f"{text}."),), settings, item)
 
 
 def rounding_limit_mm(image: Geometry, settings: Align) -> float:

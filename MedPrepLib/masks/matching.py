@@ -138,14 +138,15 @@ def relabeled(found: Segmentation, meaning: Match) -> Segmentation:
     used = sorted({layer for layers in places.values() for layer in layers}) or [0]
     layers = tuple(_translated(found, meaning, layer, largest) for layer in used)
     segments = tuple(
-        _segment(label, used.index(min(places.get(label.name, {used[0]}))))
+        _segment(label, used.index(min(places.get(label.name, {used[0]}))), found, meaning)
         for label in meaning.annotated
     )
     return Segmentation(layers, found.geometry, segments)
 
 
-def _segment(label: Label, layer: int) -> Segment:
-    return Segment(label.name, label.value, layer, label.color, label.terminology)
+def _segment(label: Label, layer: int, found: Segmentation, meaning: Match) -> Segment:
+    outside = sum(s.outside for s in found.segments if meaning.labels.get(s.name) is label)
+    return Segment(label.name, label.value, layer, label.color, label.terminology, outside)
 
 
 def _translated(found: Segmentation, meaning: Match, layer: int, largest: int) -> VoxelArray:
@@ -176,7 +177,7 @@ def _stacked(found: Segmentation, meaning: Match, largest: int) -> Segmentation:
         for name, meant in meaning.labels.items():
             if meant is label:
                 mask |= found.mask(name)
-        stack.add(_segment(label, 0), mask)
+        stack.add(_segment(label, 0, found, meaning), mask)
     return stack.result()
 
 

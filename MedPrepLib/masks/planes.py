@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from MedPrepLib.geometry import FloatArray, Geometry
+from MedPrepLib.masks.polygons import pixels_enclosed
 
 PLANE_TOLERANCE = 0.1
 """Part of the slice distance by which a contour may lie off its slice without a word."""
@@ -99,3 +100,21 @@ def _grouped(outlines: Sequence[_Outline]) -> list[list[_Outline]]:
                 continue
         planes.append([outline])
     return planes
+
+
+def pixels_outside(planes: Planes, geometry: Geometry) -> int:
+    """How many voxels the planes enclose beyond the field and beyond the slices of the grid."""
+    columns, rows, slices = geometry.size
+    outside = 0
+    for number, polygons in planes.polygons.items():
+        if not 0 <= number < slices:
+            outside += pixels_enclosed(polygons, (rows, columns))[1]
+        elif any(_leaves(polygon, columns, rows) for polygon in polygons):
+            within, everywhere = pixels_enclosed(polygons, (rows, columns))
+            outside += everywhere - within
+    return outside
+
+
+def _leaves(polygon: FloatArray, columns: int, rows: int) -> bool:
+    """True when a point lies beyond the outermost voxel centers."""
+    return bool((polygon < 0).any() or (polygon > (columns - 1, rows - 1)).any())

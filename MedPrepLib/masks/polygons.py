@@ -11,16 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from MedPrepLib import catalog
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.geometry import FloatArray
 from MedPrepLib.segmentation import BoolArray
 
+IntArray = npt.NDArray[np.int64]
+
 _DECIMALS = 6
 
 MAX_CROSSINGS = 20_000_000
 """Of edges with rows of one slice; the outline of a body has some thousands."""
+
+MAX_COUNTED_CROSSINGS = 1_000_000
+"""As many are counted where contours leave the field: enough to tell how much lies outside."""
 
 
 def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> BoolArray:
@@ -42,14 +48,10 @@ def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> Boo
             f"the contours of a slice cross its rows {count.sum()} times; {MAX_CROSSINGS} is the "
             "limit",
         )
-    edge = np.repeat(np.arange(len(count)), count)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
-    part = (row - low[edge, 1]) / (high[edge, 1] - low[edge, 1])
-    crossing = low[edge, 0] + part * (high[edge, 0] - low[edge, 0])
-    column = np.ceil(np.round(crossing, _DECIMALS))
+    row, column = _crossings(low, high, first, count)
     start = np.clip(column, 0, columns).astype(np.int64)
     inside = np.zeros(shape, dtype=bool)
-    if len(edge) == 0:
+    if len(row) == 0:
         return inside
     top, left = row.min(), start.min()
     height, width = int(row.max() - top) + 1, int(start.max() - left) + 1
@@ -57,6 +59,41 @@ def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> Boo
     filled = np.cumsum(flips.reshape(height, width), axis=1) & 1
     inside[top : top + height, left : left + width] = filled[:, : columns - left]
     return inside
+
+
+def pixels_enclosed(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> tuple[int, int]:
+    """How many pixels :func:`fill_even_odd` fills within ``shape``, and on an endless grid.
+
+    Exact, but for polygons that cross more than MAX_COUNTED_CROSSINGS rows: of those only every
+    second, third... row is counted.
+    """
+    rows, columns = shape
+    low, high = _edges(polygons)
+    crossed = float(np.sum(high[:, 1] - low[:, 1]))
+    step = max(1, int(np.ceil(crossed / MAX_COUNTED_CROSSINGS)))
+    low[:, 1] /= step
+    high[:, 1] /= step
+    first = np.ceil(low[:, 1]).astype(np.int64)
+    row, column = _crossings(low, high, first, np.ceil(high[:, 1]).astype(np.int64) - first)
+    order = np.lexsort((column, row))
+    row, begin, end = row[order][::2] * step, column[order][::2], column[order][1::2]
+    in_field = (row >= 0) & (row < rows)
+    within = np.clip(end, 0, columns) - np.clip(begin, 0, columns)
+    return int(within[in_field].sum()) * step, int((end - begin).sum()) * step
+
+
+def _crossings(
+    low: FloatArray, high: FloatArray, first: IntArray, count: IntArray
+) -> tuple[IntArray, FloatArray]:
+    """For each edge and the ``count`` rows from ``first`` on: the row, and the first pixel after.
+
+    A row is crossed an even number of times by closed polygons.
+    """
+    edge = np.repeat(np.arange(len(count)), count)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    part = (row - low[edge, 1]) / (high[edge, 1] - low[edge, 1])
+    crossing = low[edge, 0] + part * (high[edge, 0] - low[edge, 0])
+    return row, np.ceil(np.round(crossing, _DECIMALS))
 
 
 def _edges(polygons: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:

@@ -22,7 +22,7 @@ from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.labels import Color, Terminology
 from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.masks.objects import coded, decoding, items, kind_of, read_dataset
-from MedPrepLib.masks.planes import MAX_TILT, PLANE_TOLERANCE, Planes, planes_of
+from MedPrepLib.masks.planes import MAX_TILT, PLANE_TOLERANCE, Planes, pixels_outside, planes_of
 from MedPrepLib.masks.polygons import fill_even_odd
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
 
@@ -54,6 +54,7 @@ def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     nearest plane alone is used, and how many were not is said. Slices between planes are not
     interpolated. A region with an item of the ROI Contour Sequence but no contours in it stays
     listed (annotated empty); one without an item, or with points or open lines only, is left out.
+    What lies beyond the grid is left out and counted, by segment (``Segment.outside``).
     Regions share one layer unless they overlap. Raises FileFaultError.
     """
     return read_rtstruct_with_findings(path, geometry, "")[0]
@@ -69,7 +70,8 @@ def read_rtstruct_with_findings(
     findings: list[Finding] = []
     for value, (name, roi) in enumerate(zip(names, rois, strict=True), start=1):
         planes = _planes(roi, geometry)
-        segment = Segment(name, value, 0, roi.color, roi.terminology)
+        outside = pixels_outside(planes, geometry)
+        segment = Segment(name, value, 0, roi.color, roi.terminology, outside)
         mask, start, stop = _filled(planes.polygons, geometry)
         stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
         findings += _plane_findings(planes, geometry, item, f"region {value}")
@@ -180,15 +182,4 @@ def _plane_findings(planes: Planes, geometry: Geometry, item: str, name: str) ->
     if words:
         message = f"contours of {name} {' and '.join(words)}; each slice took the nearest plane"
         findings.append(catalog.GRID_RESAMPLED.at(item, message))
-    outside = sum(
-        len(outlines)
-        for number, outlines in planes.polygons.items()
-        if not 0 <= number < geometry.size[2]
-    )
-    if outside:
-        findings.append(
-            catalog.MASK_OUTSIDE.at(
-                item, f"{outside} contours of {name} lie beyond the first or last slice"
-            )
-        )
     return findings

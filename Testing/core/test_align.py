@@ -352,7 +352,7 @@ def test_an_empty_mask_on_another_grid_stays_annotated_empty():
 def test_a_mask_with_a_wrong_header_is_taken_voxel_by_voxel_when_a_person_says_so():
     wrong = replace(IMAGE, origin=(15.2, -140.0, 33.0))
     mask = reading(wrong)
-    result = adopted(mask, IMAGE, "case/rater")
+    result = adopted(mask, IMAGE, Align(), "case/rater")
     assert codes(result) == ["GRID_ADOPTED"]
     assert "3.2 mm" in result.findings[0].message
     assert result.segmentation.geometry == IMAGE
@@ -360,6 +360,6 @@ def test_a_mask_with_a_wrong_header_is_taken_voxel_by_voxel_when_a_person_says_s
 
 
 def test_a_mask_of_another_size_cannot_be_taken_voxel_by_voxel():
-    result = adopted(reading(replace(IMAGE, size=(24, 20, 12))), IMAGE, "case/rater")
+    result = adopted(reading(replace(IMAGE, size=(24, 20, 12))), IMAGE, Align(), "case/rater")
     assert codes(result) == ["GRID_MISMATCH"]
     assert result.segmentation.segments == ()

@@ -15,7 +15,7 @@ from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import Label, LabelSchema
 from MedPrepLib.masks import kind_of, load_reading, read_rtstruct
 from MedPrepLib.masks.objects import RTSTRUCT_CLASS
-from MedPrepLib.masks.polygons import fill_even_odd
+from MedPrepLib.masks.polygons import fill_even_odd, pixels_enclosed
 from MedPrepLib.masks.rtstruct import read_rtstruct_with_findings
 
 pydicom = pytest.importorskip("pydicom")
@@ -172,6 +172,111 @@ def test_a_polygon_beyond_the_grid_is_cut_at_its_border():
     assert not fill_even_odd([], (4, 7)).any()
 
 
+def test_what_polygons_enclose_is_counted_beyond_the_field_as_well():
+    """Against a larger field in which they lie wholly: rings, crossings, one in another."""
+    rng = np.random.default_rng(11)
+    for _ in range(40):
+        polygons = [
+            rng.uniform(-20, 30, (rng.integers(3, 9), 2)) for _ in range(rng.integers(1, 4))
+        ]
+        if rng.random() < 0.3:
+            polygons = [np.rint(p) for p in polygons]
+        whole = fill_even_odd([p + 21 for p in polygons], (60, 60))
+        within, everywhere = pixels_enclosed(polygons, (11, 13))
+        assert everywhere == whole.sum()
+        assert within == whole[21:32, 21:34].sum() == fill_even_odd(polygons, (11, 13)).sum()
+    assert pixels_enclosed([], (11, 13)) == (0, 0)
+
+
+def test_polygons_far_away_are_counted_in_rows_that_stand_for_many():
+    far = np.array([(-5e6, -4e6), (5e6, -4e6), (5e6, 6e6), (-5e6, 6e6)])
+    within, everywhere = pixels_enclosed([far], (1000, 500))
+    assert everywhere == pytest.approx(1e14, rel=1e-5)
+    assert within == pytest.approx(500_000, rel=0.05)
+
+
+def lying(points: list[tuple[float, float]], k: float) -> np.ndarray:
+    """A contour on the grid of ``test_contours_beyond_the_image...``, LPS mm."""
+    return np.array([(i - 20, j - 20, 3 * k - 6) for i, j in points])
+
+
+@pytest.mark.parametrize(
+    ("shift", "code"),
+    [
+        ((0, 0, 0), None),
+        ((12, 0, 0), "MASK_OUTSIDE"),
+        ((0, -22, 0), "GRID_MISMATCH"),
+        ((300, 0, 0), "GRID_MISMATCH"),
+        ((0, 0, 2), "MASK_OUTSIDE"),
+        ((0, 0, -4), "GRID_MISMATCH"),
+        ((0, 0, 160), "GRID_MISMATCH"),
+        ((30, 0, 2), "GRID_MISMATCH"),
+    ],
+)
+def test_contours_beyond_the_image_are_judged_as_voxels_beyond_it_are(tmp_path, shift, code):
+    """The same ring in every slice, once as contours and once as a label map."""
+    from MedPrepLib.align import compare_grids, to_grid
+    from MedPrepLib.config.settings import Align
+    from MedPrepLib.reading import align_reading
+    from MedPrepLib.segmentation import from_masks
+
+    image = Geometry((40, 40, 5), (1.0, 1.0, 3.0), (-20.0, -20.0, -6.0))
+    di, dj, dk = shift
+    outer, inner = [(np.add(square(*x), (di, dj))) for x in ((9.5, 29.5), (14.5, 19.5))]
+    drawn = [lying(points, k + dk) for k in range(5) for points in (outer, inner)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": drawn})
+    schema = LabelSchema((Label("tumor", 1),))
+    reading = MaskReading("a", (MaskPart(str(path)),))
+    found = align_reading(reading, image, schema, Align(), "case/a")
+    assert [f.code for f in found.findings] == ([code] if code else [])
+    mask = np.zeros((5, 400, 400), bool)
+    mask[:, 10:30, 10:30] = True
+    mask[:, 15:20, 15:20] = False
+    own = Geometry((400, 400, 5), (1.0, 1.0, 3.0), (-20.0 + di, -20.0 + dj, -6.0 + 3 * dk))
+    labels = from_masks({"tumor": mask}, own)
+    expected = to_grid(labels, image, compare_grids(image, own, Align()), Align(), "case/a")
+    sentences = [f.message for f in expected.findings if "labeled voxels" in f.message]
+    if sentences:  # where the grids themselves share no space nothing is counted
+        assert [f.message for f in found.findings] == sentences
+    (part,) = found.parts
+    if code == "GRID_MISMATCH":
+        assert part.names == ()
+    else:
+        np.testing.assert_array_equal(part.mask("tumor"), expected.segmentation.mask("tumor"))
+
+
+def test_only_what_means_a_label_has_to_lie_in_the_image(tmp_path):
+    from MedPrepLib.config.settings import Align
+    from MedPrepLib.reading import align_reading
+
+    geometry = oblique()
+    rois = {
+        "tumor": [contour(geometry, square(2, 6), 1)],
+        "couch": [contour(geometry, square(2, 600), 1)],
+    }
+    path = save_rtstruct(tmp_path / "rs.dcm", rois)
+    schema = LabelSchema((Label("tumor", 1),))
+    reading = MaskReading("a", (MaskPart(str(path)),))
+    found = align_reading(reading, geometry, schema, Align(), "case/a")
+    assert [f.code for f in found.findings] == ["LABEL_UNKNOWN"]
+    assert found.parts[0].mask("tumor").sum() == 16
+
+
+def test_a_check_of_one_drawing_says_that_it_lies_beside_the_image(tmp_path):
+    from MedPrepLib.images import Volume, to_sitk
+    from MedPrepLib.onecase import check_alignment
+
+    sitk = pytest.importorskip("SimpleITK")
+    geometry = Geometry((40, 40, 5), (1.0, 1.0, 3.0), (-20.0, -20.0, -6.0))
+    image = Volume(np.zeros(geometry.shape, np.int16), geometry)
+    sitk.WriteImage(to_sitk(image), str(tmp_path / "image.nrrd"))
+    drawn = [lying(square(300, 310), k) for k in range(5)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": drawn})
+    _, findings = check_alignment(tmp_path / "image.nrrd", [path])
+    assert [f.code for f in findings] == ["GRID_MISMATCH"]
+    assert "500 of 500 labeled voxels" in findings[0].message
+
+
 def test_contours_are_found_on_an_oblique_left_handed_grid(tmp_path):
     geometry = oblique()
     points = [(3.2, 4.1), (20.7, 5.3), (12.4, 16.6)]
@@ -205,9 +310,9 @@ def test_contours_off_their_slices_are_matched_within_half_a_spacing_and_said(tm
     path = save_rtstruct(tmp_path / "rs.dcm", rois)
     found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
     assert found.mask("GTV").sum(axis=(1, 2)).tolist() == [16, 16, 16, 0, 0]
-    assert [f.code for f in findings] == ["GRID_RESAMPLED", "MASK_OUTSIDE"]
+    assert [f.code for f in findings] == ["GRID_RESAMPLED"]
     assert "1.48 mm off" in findings[0].message
-    assert "2 contours" in findings[1].message
+    assert found.segments[0].outside == 32, "two contours lie beyond the slices"
 
 
 def test_planes_that_compete_for_a_slice_do_not_cancel_each_other_and_are_counted(tmp_path):
