@@ -26,6 +26,7 @@ from MedPrepLib.labels import (
     Terminology,
     distinct_color,
 )
+from MedPrepLib.sides import Side, side_in, side_of_code
 from MedPrepLib.textfiles import read_text
 
 MAX_BYTES = 16 << 20
@@ -40,15 +41,6 @@ COLUMNS = ("LabelValue", "Name", *_COLORS, "Color_A",
 _ANATOMY = Terminology("SCT", "123037004", "Anatomical Structure")
 _LEFT = Terminology("SCT", "7771000", "Left")
 _RIGHT = Terminology("SCT", "24028007", "Right")
-_SIDES = {
-    ("SCT", "7771000"): "left",
-    ("SCT", "24028007"): "right",
-    ("SRT", "G-A101"): "left",
-    ("SRT", "G-A100"): "right",
-}
-"""Laterality in SNOMED CT, and in the retired codes of older tables (DICOM PS3.16 CID 244)."""
-
-_SIDE_WORD = re.compile(r"(?:^|[\s_.-])(left|right|l|r)(?:$|[\s_.-])", re.IGNORECASE)
 _TEXT_SUFFIXES = (".ctbl", ".txt")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
@@ -58,7 +50,7 @@ class _Row:
     """What one row says: the label, its side of the body, and the line it stands in."""
 
     label: Label
-    side: str = ""
+    side: Side = ""
     line: int = 0
 
 
@@ -166,7 +158,7 @@ def _table_row(cells: Mapping[str, str], line: int) -> _Row | str:
     if isinstance(row, str):
         return row
     label = replace(row.label, terminology=_code(cells, "Type"))
-    return replace(row, label=label, side=_SIDES.get((side.scheme, side.value), "") if side else "")
+    return replace(row, label=label, side=side_of_code(side.scheme, side.value) if side else "")
 
 
 def _text_rows(text: str) -> Iterator[_Row | str]:
@@ -243,7 +235,7 @@ def _csv_row(label: Label, schema: LabelSchema) -> list[str | int]:
 def _side(label: Label, schema: LabelSchema) -> Terminology | None:
     """Left or Right, for one of two partners that share a code."""
     other = schema.find(label.partner) if label.partner else None
-    word = _SIDE_WORD.search(label.name)
-    if other is None or word is None or _key(other.terminology) != _key(label.terminology):
+    side = side_in(label.name)
+    if other is None or not side or _key(other.terminology) != _key(label.terminology):
         return None
-    return _LEFT if word[1].casefold().startswith("l") else _RIGHT
+    return {"left": _LEFT, "right": _RIGHT}.get(side)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from MedPrepLib.errors import LabelError
+from MedPrepLib.sides import Side, side_in
 
 Color = tuple[int, int, int]
 MAX_LABEL_VALUE = 65_535
@@ -45,6 +46,16 @@ class Label:
                 f"label {self.name!r}: value {self.value} is outside 1..{MAX_LABEL_VALUE} "
                 "(0 is the background)"
             )
+
+    @property
+    def side(self) -> Side:
+        """The side of the body that its name, else every alias that says one, else its code says.
+
+        A code says it in its meaning ("Left kidney").
+        """
+        aliases = {side for alias in self.aliases if (side := side_in(alias))}
+        meaning = self.terminology.meaning if self.terminology else ""
+        return side_in(self.name) or (aliases.pop() if len(aliases) == 1 else side_in(meaning))
 
 
 @dataclass(frozen=True)
@@ -100,14 +111,29 @@ class LabelSchema:
             raise LabelError(f"no label {name!r} in the schema; known: {', '.join(self.names)}")
         return label
 
-    def coded(self, terminology: Terminology) -> Label | None:
-        """The label with this terminology code (scheme and value; the meaning is free text)."""
-        wanted = (terminology.scheme, terminology.value)
-        for label in self.labels:
-            code = label.terminology
-            if code is not None and (code.scheme, code.value) == wanted:
-                return label
-        return None
+    def coded(self, terminology: Terminology, side: Side = "") -> Label | None:
+        """The label with this terminology code (scheme and value; the meaning is free text).
+
+        ``side``: what is known of the side of the body. A code that several labels share, as left
+        and right kidney do, means that of the same side, and none when the side is not known. A
+        label of one side is not meant by a code that does not tell the sides apart.
+        """
+        sharing = [x for x in self.labels if _code(x) == (terminology.scheme, terminology.value)]
+        if side:
+            same = [x for x in sharing if x.side == side]
+            if same or len(sharing) != 1 or sharing[0].side:
+                return same[0] if len(same) == 1 else None
+            return sharing[0]
+        if len(sharing) != 1 or (sharing[0].side and not self._is_sided(sharing[0])):
+            return None
+        return sharing[0]
+
+    def _is_sided(self, label: Label) -> bool:
+        """True when the code of a label of one side tells the sides apart."""
+        if label.terminology is not None and side_in(label.terminology.meaning):
+            return True
+        other = self.find(label.partner) if label.partner else None
+        return other is not None and _code(other) not in (None, _code(label))
 
     def valued(self, value: int) -> Label | None:
         """The label with this voxel value."""
@@ -124,6 +150,10 @@ def distinct_color(value: int) -> Color:
     hue = (value * 0.618_033_988_75) % 1.0
     r, g, b = colorsys.hsv_to_rgb(hue, 0.65, 0.95)
     return (round(r * 255), round(g * 255), round(b * 255))
+
+
+def _code(label: Label) -> tuple[str, str] | None:
+    return (label.terminology.scheme, label.terminology.value) if label.terminology else None
 
 
 def _keys(label: Label) -> set[str]:

@@ -12,6 +12,7 @@ from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import Color, Terminology
+from MedPrepLib.sides import Side
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -23,7 +24,7 @@ class Segment:
     A segment that is listed but owns no voxel was *annotated empty*; a structure that is not
     listed was *not annotated*. The two are different outcomes everywhere. ``outside`` counts the
     voxels that were drawn beyond the grid: contours are filled on the grid of an image, which may
-    hold only a part of them.
+    hold only a part of them. ``side``: of the body, where the file's codes say one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Segment:
     color: Color | None = None
     terminology: Terminology | None = None
     outside: int = 0
+    side: Side = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ from MedPrepLib import catalog
 from MedPrepLib.atomic import write_bytes
 from MedPrepLib.formats.faults import MAX_VOXELS, FileFaultError
 from MedPrepLib.formats.nrrd import NrrdHeader, escaped, read_header, read_layers
-from MedPrepLib.formats.terminology import entry_of, entry_text
+from MedPrepLib.formats.terminology import entry_of, entry_text, side_of
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.labels import Color, Terminology, distinct_color
+from MedPrepLib.labels import Color, distinct_color
 from MedPrepLib.segmentation import Segment, Segmentation
 
 _SEGMENT_KEY = re.compile(r"Segment(\d{1,9})_(\w+)")
@@ -123,7 +123,10 @@ def _segment(row: Mapping[str, str], name: str, position: int, layers: int) -> S
         raise FileFaultError(
             catalog.MASK_UNREADABLE, "a segment's layer or label value is negative"
         )
-    return Segment(name, value, layer, _color(row.get("Color", "")), _terminology(row))
+    entry = re.search(r"TerminologyEntry:([^|]*)", row.get("Tags", ""))
+    text = entry[1] if entry else ""
+    color = _color(row.get("Color", ""))
+    return Segment(name, value, layer, color, entry_of(text), side=side_of(text))
 
 
 def _color(text: str) -> Color | None:
@@ -132,11 +135,6 @@ def _color(text: str) -> Color | None:
     except (ValueError, OverflowError):
         return None
     return (r, g, b)
-
-
-def _terminology(row: Mapping[str, str]) -> Terminology | None:
-    match = re.search(r"TerminologyEntry:([^|]*)", row.get("Tags", ""))
-    return entry_of(match[1]) if match else None
 
 
 def write_seg_nrrd(path: Path, segmentation: Segmentation) -> None:

@@ -22,7 +22,15 @@ from MedPrepLib.formats.segnrrd import distinct_names
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.labels import Color
 from MedPrepLib.masks.layers import LayerStack
-from MedPrepLib.masks.objects import coded, decoding, items, kind_of, numbers, read_dataset
+from MedPrepLib.masks.objects import (
+    coded,
+    coded_side,
+    decoding,
+    items,
+    kind_of,
+    numbers,
+    read_dataset,
+)
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -153,7 +161,8 @@ def _segments(dataset: Dataset) -> tuple[Segment, ...]:
         if number == 0:  # label maps may list their background
             continue
         code = coded(row, "SegmentedPropertyTypeCodeSequence")
-        segments.append(Segment(name, number, 0, _color(row), code))
+        side = coded_side(row, "SegmentedPropertyTypeCodeSequence")
+        segments.append(Segment(name, number, 0, _color(row), code, side=side))
     if len({s.value for s in segments}) != len(segments):
         raise FileFaultError(catalog.MASK_UNREADABLE, "two segments share a segment number")
     return tuple(segments)

@@ -20,6 +20,7 @@ from MedPrepLib.labels import Label, LabelSchema, distinct_color, normalized_nam
 from MedPrepLib.masks.labelmaps import is_nameless
 from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.segmentation import Segment, Segmentation
+from MedPrepLib.sides import side_in
 
 _LISTED = 10
 """Unknown labels that a message names before it counts."""
@@ -86,15 +87,23 @@ def _match_values(found: Segmentation, schema: LabelSchema) -> Match:
 def _match_names(found: Segmentation, schema: LabelSchema) -> Match:
     labels = {s.name: _named(s, schema) for s in found.segments}
     known = {name: label for name, label in labels.items() if label is not None}
-    unknown = tuple(shown(s.name) for s in found.segments if s.name not in known)
+    unknown = tuple(
+        shown(s.name) + (f" (coded as {s.side})" if s.side else "")
+        for s in found.segments
+        if s.name not in known
+    )
     return Match(known, _unique(known.values()), unknown)
 
 
 def _named(segment: Segment, schema: LabelSchema) -> Label | None:
+    """The label of that name, unless the segment's code says the other side; else by code."""
     label = schema.find(segment.name) or schema.find(plain_name(segment.name))
-    if label is None and segment.terminology is not None:
-        return schema.coded(segment.terminology)
-    return label
+    if label is not None:
+        return None if segment.side and label.side not in ("", segment.side) else label
+    code = segment.terminology
+    if code is None:
+        return None
+    return schema.coded(code, segment.side or side_in(segment.name) or side_in(code.meaning))
 
 
 def common_schema(found: Sequence[Segmentation]) -> LabelSchema:

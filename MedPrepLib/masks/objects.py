@@ -16,6 +16,7 @@ from MedPrepLib.dicom.bounded import bounded_stream, pydicom_reading, require_fe
 from MedPrepLib.errors import ReadError
 from MedPrepLib.formats.faults import FileFaultError, read_head
 from MedPrepLib.labels import Terminology
+from MedPrepLib.sides import Side, side_of_code
 
 if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement
@@ -144,3 +145,21 @@ def coded(dataset: Any, keyword: str) -> Terminology | None:
         if scheme and value:
             return Terminology(str(scheme), str(value), str(item.get("CodeMeaning", "")))
     return None
+
+
+def coded_side(dataset: Any, keyword: str) -> Side:
+    """The side in the modifiers of a coded type, else in those of its anatomic region.
+
+    Source: DICOM PS3.3 10.5 (Anatomic Region), C.8.20.4 and C.8.8.8 (type modifier within the
+    type's code item).
+    """
+    groups = [
+        (items(dataset, keyword), "SegmentedPropertyTypeModifierCodeSequence"),
+        (items(dataset, "AnatomicRegionSequence"), "AnatomicRegionModifierSequence"),
+    ]
+    for owners, modifiers in groups:
+        for item in (item for owner in owners for item in items(owner, modifiers)):
+            code = str(item.get("CodingSchemeDesignator")), str(item.get("CodeValue"))
+            if side := side_of_code(*code):
+                return side
+    return ""

@@ -21,10 +21,11 @@ from MedPrepLib.formats.segnrrd import distinct_names
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.labels import Color, Terminology
 from MedPrepLib.masks.layers import LayerStack
-from MedPrepLib.masks.objects import coded, decoding, items, kind_of, read_dataset
+from MedPrepLib.masks.objects import coded, coded_side, decoding, items, kind_of, read_dataset
 from MedPrepLib.masks.planes import MAX_TILT, PLANE_TOLERANCE, Planes, pixels_outside, planes_of
 from MedPrepLib.masks.polygons import fill_even_odd
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
+from MedPrepLib.sides import Side
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -43,6 +44,7 @@ class Roi:
     color: Color | None
     terminology: Terminology | None
     contours: tuple[FloatArray, ...]
+    side: Side = ""
 
 
 def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
@@ -71,7 +73,7 @@ def read_rtstruct_with_findings(
     for value, (name, roi) in enumerate(zip(names, rois, strict=True), start=1):
         planes = _planes(roi, geometry)
         outside = pixels_outside(planes, geometry)
-        segment = Segment(name, value, 0, roi.color, roi.terminology, outside)
+        segment = Segment(name, value, 0, roi.color, roi.terminology, outside, roi.side)
         mask, start, stop = _filled(planes.polygons, geometry)
         stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
         findings += _plane_findings(planes, geometry, item, f"region {value}")
@@ -92,10 +94,8 @@ def _rois(dataset: Dataset) -> tuple[Roi, ...]:
             catalog.MASK_UNREADABLE, "the RTSTRUCT has no ROI contours; was it cut off?"
         )
     contours = {str(c.get("ReferencedROINumber")): c for c in items(dataset, "ROIContourSequence")}
-    codes = {
-        str(o.get("ReferencedROINumber")): coded(o, "RTROIIdentificationCodeSequence")
-        for o in items(dataset, "RTROIObservationsSequence")
-    }
+    observed = {str(o.get("ReferencedROINumber")): o
+                for o in items(dataset, "RTROIObservationsSequence")}  # fmt: skip
     rois: list[Roi] = []
     left = MAX_POINTS
     for row in items(dataset, "StructureSetROISequence"):
@@ -112,7 +112,10 @@ def _rois(dataset: Dataset) -> tuple[Roi, ...]:
             raise FileFaultError(
                 catalog.MASK_UNREADABLE, f"the contours have more than {MAX_POINTS} points"
             )
-        rois.append(Roi(name, _color(listed), codes.get(number), points))
+        seen = observed.get(number, {})
+        code = coded(seen, "RTROIIdentificationCodeSequence")
+        side = coded_side(seen, "RTROIIdentificationCodeSequence")
+        rois.append(Roi(name, _color(listed), code, points, side))
     return tuple(rois)
 
 

@@ -100,6 +100,31 @@ def test_overlapping_segments_of_highdicom_are_exact_on_an_oblique_grid(tmp_path
     assert np.abs(np.subtract(found.segments[1].color, (200, 100, 20))).max() <= 2
 
 
+def code_item(value: str, meaning: str):
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", meaning
+    return item
+
+
+@pytest.mark.parametrize("of_region", [False, True])
+def test_the_side_of_a_segment_is_that_of_its_modifiers(tmp_path, source, of_region):
+    slices, geometry = source
+    path = save_seg(tmp_path / "seg.dcm", slices, np.ones((5, 9, 13, 2), np.uint8))
+    data = pydicom.dcmread(path)
+    sides = [code_item("24028007", "Right"), code_item("7771000", "Left")]
+    for row, side in zip(data.SegmentSequence, sides, strict=True):
+        if of_region:
+            row.AnatomicRegionSequence = [code_item("64033007", "Kidney")]
+            row.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [side]
+        else:
+            (of_type,) = row.SegmentedPropertyTypeCodeSequence
+            of_type.SegmentedPropertyTypeModifierCodeSequence = [side]
+    data.save_as(path)
+    assert [s.side for s in read_dicom_seg(path, geometry).segments] == ["right", "left"]
+
+
 def test_the_slice_distance_of_sparse_frames_comes_from_the_image(tmp_path, source):
     slices, geometry = source
     masks = np.zeros((5, 9, 13, 1), np.uint8)

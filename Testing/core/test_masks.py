@@ -261,6 +261,79 @@ def test_segments_are_matched_by_name_then_code_whatever_their_values(tmp_path):
     assert found.label_map().max() == 2
 
 
+KIDNEY = Terminology("SCT", "64033007", "Kidney")
+LEFT, RIGHT, NO_SIDE = "SCT^7771000^Left", "SCT^24028007^Right", "^^"
+KIDNEYS = LabelSchema(
+    (
+        Label("left kidney", 1, terminology=KIDNEY, partner="right kidney"),
+        Label("right kidney", 2, terminology=KIDNEY, partner="left kidney"),
+    )
+)
+
+
+def save_as_slicer_does(path: Path, *segments: tuple[str, str, str]) -> Path:
+    """Written line by line: segment N has N voxels; (name, modifier of its type, of its region)."""
+    head = [
+        "NRRD0004", "type: unsigned char", "dimension: 3", "space: left-posterior-superior",
+        "sizes: 7 5 4", "space directions: (1,0,0) (0,1,0) (0,0,2)", "kinds: domain domain domain",
+        "encoding: raw", "space origin: (0,0,0)",
+    ]  # fmt: skip
+    array = np.zeros((4, 5, 7), np.uint8)
+    for n, (name, of_type, of_region) in enumerate(segments, start=1):
+        array[n, 0, :n] = n
+        entry = (
+            "Segmentation category and type - 3D Slicer General Anatomy list"
+            f"~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney~{of_type}"
+            f"~Anatomic codes - DICOM master list~^^~{of_region}"
+        )
+        head += [
+            f"Segment{n}_ID:=Segment_{n}", f"Segment{n}_Name:={name}", f"Segment{n}_Layer:=0",
+            f"Segment{n}_LabelValue:={n}", f"Segment{n}_Tags:=TerminologyEntry:{entry}|",
+        ]  # fmt: skip
+    path.write_bytes("\n".join([*head, "", ""]).encode() + array.tobytes())
+    return path
+
+
+def sizes(loaded) -> dict[str, int]:
+    return {s.name: int(f.mask(s.name).sum()) for f in loaded.segmentations for s in f.segments}
+
+
+@pytest.mark.parametrize("place", [lambda side: (side, NO_SIDE), lambda side: (NO_SIDE, side)])
+def test_left_and_right_of_one_code_are_told_apart_by_their_modifiers(tmp_path, place):
+    path = tmp_path / "a.seg.nrrd"
+    save_as_slicer_does(path, ("Rein 1", *place(RIGHT)), ("Rein 2", *place(LEFT)))
+    loaded = load(path, schema=KIDNEYS)
+    assert loaded.findings == ()
+    assert sizes(loaded) == {"left kidney": 2, "right kidney": 1}
+
+
+def test_a_code_of_either_side_matches_neither_when_no_side_is_known(tmp_path):
+    path = save_as_slicer_does(tmp_path / "a.seg.nrrd", ("Rein 1", NO_SIDE, NO_SIDE))
+    loaded = load(path, schema=KIDNEYS)
+    assert loaded.segmentations == ()
+    assert codes(loaded) == ["LABEL_UNKNOWN"]
+
+
+def test_the_word_of_a_name_says_the_side_where_no_modifier_does(tmp_path):
+    path = save_as_slicer_does(tmp_path / "a.seg.nrrd", ("Niere rechts", NO_SIDE, NO_SIDE))
+    assert sizes(load(path, schema=KIDNEYS)) == {"right kidney": 1}
+
+
+def test_a_schema_that_knows_only_the_left_takes_no_right_kidney(tmp_path):
+    only = LabelSchema((Label("left kidney", 1, aliases=("kidney",), terminology=KIDNEY),))
+    named_both = ("left kidney", "kidney", "Niere")
+    path = tmp_path / "a.seg.nrrd"
+    for name in named_both:
+        save_as_slicer_does(path, (name, RIGHT, NO_SIDE))
+        loaded = load(path, schema=only)
+        assert loaded.segmentations == ()
+        assert codes(loaded) == ["LABEL_UNKNOWN"]
+        assert "coded as right" in loaded.findings[0].message
+    for name in named_both:
+        save_as_slicer_does(path, (name, LEFT, NO_SIDE))
+        assert sizes(load(path, schema=only)) == {"left kidney": 1}
+
+
 def test_permuted_values_with_equal_names_give_equal_readings(tmp_path):
     grid = np.indices((4, 5, 7))[2]
     masks = {"liver": grid == 1, "tumor": grid == 2}

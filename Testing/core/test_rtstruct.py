@@ -12,7 +12,7 @@ from MedPrepLib.findings import rejects
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.files import read_geometry, read_volume
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.labels import Label, LabelSchema, Terminology
 from MedPrepLib.masks import kind_of, load_reading, read_rtstruct
 from MedPrepLib.masks.objects import RTSTRUCT_CLASS
 from MedPrepLib.masks.polygons import fill_even_odd, pixels_enclosed
@@ -389,6 +389,27 @@ def test_contours_across_the_slices_are_refused(tmp_path):
     with pytest.raises(FileFaultError, match="not parallel") as caught:
         read_rtstruct(path, geometry)
     assert caught.value.kind.code == "MASK_UNSUPPORTED"
+
+
+def test_a_region_whose_code_says_right_is_not_the_left_organ(tmp_path):
+    from pydicom.dataset import Dataset
+
+    geometry = oblique()
+    path = save_rtstruct(tmp_path / "rs.dcm", {"Rein": [contour(geometry, square(2, 6), 1)]})
+    data = pydicom.dcmread(path)
+    kidney, right, seen = Dataset(), Dataset(), Dataset()
+    for item, value in ((kidney, "64033007"), (right, "24028007")):
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", "words"
+    kidney.SegmentedPropertyTypeModifierCodeSequence = [right]
+    seen.ObservationNumber = seen.ReferencedROINumber = 1
+    seen.RTROIIdentificationCodeSequence = [kidney]
+    data.RTROIObservationsSequence = [seen]
+    data.save_as(path)
+    code = Terminology("SCT", "64033007")
+    schema = LabelSchema(tuple(Label(f"{s} kidney", n, terminology=code)
+                               for n, s in enumerate(("left", "right"), start=1)))  # fmt: skip
+    loaded = load_reading(MaskReading("a", (MaskPart(str(path)),)), geometry, schema, "case/a")
+    assert loaded.segmentations[0].names == ("right kidney",)
 
 
 def test_points_are_no_structure(tmp_path):

@@ -30,7 +30,8 @@ class LabelSection(Section, frozen=True):
     ] = ()
     partner: Annotated[str, Meta(description="the same structure on the other side")] = ""
     terminology: Annotated[
-        TerminologyCode | None, Meta(description="what it is, as a code; matches segments, too")
+        TerminologyCode | None,
+        Meta(description="what it is, as a code; matches segments, too (of the same side)"),
     ] = None
 
 
