@@ -12,6 +12,7 @@ from MedPrepLib.catalog.agree import (
 from MedPrepLib.catalog.align import (
     BOX_EMPTY,
     BOX_OUTSIDE,
+    CONTOURS_REPEATED,
     GRID_ADOPTED,
     GRID_MISMATCH,
     GRID_MOVED,
@@ -154,6 +155,7 @@ __all__ = [
     "COLOR_IMAGE",
     "CONSENSUS_TIES",
     "CONSTANT_IMAGE",
+    "CONTOURS_REPEATED",
     "DATE_UNUSED",
     "DERIVED",
     "DUPLICATE_POSITION",

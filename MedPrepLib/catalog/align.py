@@ -92,6 +92,11 @@ MASK_SHIFTED = _review(
     "A rater's mask agrees much better after a shift: it seems displaced against the others.",
     "Open the case and confirm the shift.",
 )
+CONTOURS_REPEATED = _note(
+    "CONTOURS_REPEATED",
+    "Contours of a region are stored more than once; each was filled once.",
+    "Nothing to do; a region that was copied onto itself can be cleaned where it was drawn.",
+)
 LESION_LOST = _review(
     "LESION_LOST",
     "A component vanished when the mask was moved to the image grid.",

@@ -7,6 +7,7 @@ heights are grouped before planes compete for a slice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,13 +34,14 @@ class Planes:
     ``polygons``: also of slices before the first and after the last of the grid. In the slices
     of the grid, ``largest_offset`` is the distance of a used plane from its slice, in slices, and
     ``unused`` counts planes of which a nearer one took the slice. ``tilt``: slices that the
-    steepest contour spans.
+    steepest contour spans. ``repeated``: contours that were there already.
     """
 
     polygons: Mapping[int, list[FloatArray]]
     largest_offset: float = 0.0
     unused: int = 0
     tilt: float = 0.0
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class _Outline:
 
 def planes_of(contours: Sequence[FloatArray], geometry: Geometry) -> Planes:
     """Sort contours (n, 3) in LPS mm into slices; of planes that compete the nearest one wins."""
-    outlines, tilt = _outlines(contours, geometry)
+    once = _distinct(contours)
+    outlines, tilt = _outlines(once, geometry)
     by_slice: dict[int, list[tuple[float, float, list[FloatArray]]]] = {}
     for plane in _grouped(outlines):
         height = round(float(np.mean([outline.height for outline in plane])), 3)
@@ -67,7 +70,44 @@ def planes_of(contours: Sequence[FloatArray], geometry: Geometry) -> Planes:
         max((nearest[number][0] for number in within), default=0.0),
         sum(len(by_slice[number]) - 1 for number in within),
         tilt,
+        len(contours) - len(once),
     )
+
+
+def _distinct(contours: Sequence[FloatArray]) -> list[FloatArray]:
+    """Every contour once, wherever it starts and whichever way it runs.
+
+    By the even-odd rule a contour that is stored twice encloses nothing.
+    """
+    boxes = [(*c.min(axis=0), *c.max(axis=0)) if len(c) else () for c in contours]
+    alike = Counter(boxes)
+    seen: set[bytes] = set()
+    kept = []
+    for contour, box in zip(contours, boxes, strict=True):
+        if alike[box] > 1 and len(contour) > 2:
+            edges = _edges_of(contour)
+            if edges in seen:
+                continue
+            seen.add(edges)
+        kept.append(contour)
+    return kept
+
+
+def _edges_of(contour: FloatArray) -> bytes:
+    """The edges of a closed contour, in an order and direction that do not tell how it was drawn.
+
+    By these alone it is decided what the contour encloses.
+    """
+    edges = np.stack([contour, np.roll(contour, -1, axis=0)], axis=1)
+    edges = edges[(edges[:, 0] != edges[:, 1]).any(axis=1)]
+    first, second = edges[:, 0], edges[:, 1]
+    differs = first != second
+    axis = differs.argmax(axis=1)
+    row = np.arange(len(edges))
+    turned = first[row, axis] > second[row, axis]
+    edges[turned] = edges[turned, ::-1]
+    flat = edges.reshape(-1, 6) + 0.0  # no negative zeros
+    return np.ascontiguousarray(flat[np.lexsort(flat.T)]).tobytes()
 
 
 def _outlines(contours: Sequence[FloatArray], geometry: Geometry) -> tuple[list[_Outline], float]:

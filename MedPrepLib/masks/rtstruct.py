@@ -53,7 +53,8 @@ def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     A plane of contours belongs to the slice whose center lies nearest along the normal. Contours
     of one region on one plane combine by exclusive or (holes, keyholes); where a slice has
     several planes, as when a thick-sliced image is combined with contours drawn elsewhere, the
-    nearest plane alone is used, and how many were not is said. Slices between planes are not
+    nearest plane alone is used, and how many were not is said. A contour that is stored twice
+    counts once. Slices between planes are not
     interpolated. A region with an item of the ROI Contour Sequence but no contours in it stays
     listed (annotated empty); one without an item, or with points or open lines only, is left out.
     What lies beyond the grid is left out and counted, by segment (``Segment.outside``).
@@ -185,4 +186,7 @@ def _plane_findings(planes: Planes, geometry: Geometry, item: str, name: str) ->
     if words:
         message = f"contours of {name} {' and '.join(words)}; each slice took the nearest plane"
         findings.append(catalog.GRID_RESAMPLED.at(item, message))
+    if planes.repeated:
+        message = f"{planes.repeated} contours of {name} are stored more than once"
+        findings.append(catalog.CONTOURS_REPEATED.at(item, message))
     return findings

@@ -325,6 +325,29 @@ def test_planes_that_compete_for_a_slice_do_not_cancel_each_other_and_are_counte
     assert "4 more planes" in findings[0].message
 
 
+def test_a_contour_stored_again_counts_once_wherever_it_starts_and_whichever_way_it_runs(tmp_path):
+    geometry = oblique()
+    outer, hole = [contour(geometry, square(*x), 2) for x in ((2, 12), (4, 7))]
+    again = [outer, np.roll(outer, -2, axis=0), outer[::-1], np.vstack([outer, outer[:1]])]
+    rois = {"GTV": [outer, hole, *again[1:], hole[::-1], outer]}
+    path = save_rtstruct(tmp_path / "rs.dcm", rois)
+    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    assert found.mask("GTV").sum() == 100 - 9
+    assert [f.code for f in findings] == ["CONTOURS_REPEATED"]
+    assert "5 contours" in findings[0].message
+
+
+def test_contours_with_the_same_box_are_not_taken_for_repeated_ones(tmp_path):
+    geometry = oblique()
+    drawn = [square(2, 12), [(2, 2), (12, 2), (2, 12), (12, 12)]]  # the second one crosses itself
+    path = save_rtstruct(tmp_path / "rs.dcm", {"GTV": [contour(geometry, p, 2) for p in drawn]})
+    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    expected = fill_even_odd([np.array(p, float) for p in drawn], (20, 30))
+    assert 0 < expected.sum() < 100
+    np.testing.assert_array_equal(found.mask("GTV")[2], expected)
+    assert findings == ()
+
+
 def turned(*, angles_deg: tuple[float, float], size=(60, 60, 6), spacing=(0.9, 0.9, 1.0)):
     """A grid turned about i, then about j."""
     (ca, sa), (cb, sb) = [(np.cos(x), np.sin(x)) for x in np.radians(angles_deg)]
