@@ -66,7 +66,9 @@ class _Frames:
     spacing: tuple[float, float]
     """Millimeters along a row (between columns), along a column (between rows)."""
     stated_gap: float
-    """SpacingBetweenSlices or SliceThickness; 0 when neither is given."""
+    """SpacingBetweenSlices; 0 when it is not given."""
+    thickness: float
+    """SliceThickness; 0 when it is not given."""
     segments: npt.NDArray[np.int64]
     """Segment number of each frame; 0 in label maps."""
 
@@ -86,10 +88,11 @@ def read_dicom_seg(
     """All segments of a DICOM SEG on the object's own grid; values are its segment numbers.
 
     Objects often hold only the planes (and the box) that some segment touches; ``geometry``, the
-    image's grid, gives the slice distance where the object lies on its slices, and the whole grid
-    for an object without frames. Every segment of the Segment Sequence is listed, also an empty
-    one. Overlapping segments get layers of their own. Raises FileFaultError: MASK_UNREADABLE,
-    MASK_UNSUPPORTED (true fractions, compressed), IMPLAUSIBLE_SIZE.
+    image's grid, gives the slice distance where the object states none and lies on its slices,
+    and the whole grid for an object without frames. Every segment of the Segment Sequence is
+    listed, also an empty one. Overlapping segments get layers of their own. Raises
+    FileFaultError: MASK_UNREADABLE, MASK_UNSUPPORTED (true fractions, compressed),
+    IMPLAUSIBLE_SIZE.
     """
     if kind_of(path) != "seg":
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no DICOM segmentation")
@@ -192,7 +195,6 @@ def _frames(dataset: Dataset, groups: list[Any]) -> _Frames:
         )
     measures = _group(groups[0], shared, "PixelMeasuresSequence")
     row_gap, column_gap = numbers(measures, "PixelSpacing", 2)
-    gap = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness") or 0.0
     return _Frames(
         positions=np.array(
             [
@@ -203,7 +205,8 @@ def _frames(dataset: Dataset, groups: list[Any]) -> _Frames:
         along_row=orientations[0][:3],
         along_column=orientations[0][3:],
         spacing=(column_gap, row_gap),
-        stated_gap=abs(float(gap)),
+        stated_gap=abs(float(measures.get("SpacingBetweenSlices") or 0.0)),
+        thickness=abs(float(measures.get("SliceThickness") or 0.0)),
         segments=np.array([_segment_number(g, shared) for g in groups]),
     )
 
@@ -227,8 +230,9 @@ def _own_grid(
 ) -> tuple[npt.NDArray[np.int64], Geometry]:
     """The slice of each frame, and the grid that holds all frames.
 
-    The slice distance is the image's where the frames lie on the image's slices, else what the
-    object states, else the smallest distance between its frames.
+    The slice distance is the first of these on whose multiples the frames lie: the spacing between
+    slices that the object states, the image's, the slice thickness, the smallest distance between
+    frames. Objects that state none often hold only some slices of their image.
     """
     normal = np.cross(frames.along_row, frames.along_column)
     heights = frames.positions @ normal
@@ -262,12 +266,15 @@ def _own_grid(
 def _slice_gap(
     frames: _Frames, offsets: FloatArray, normal: FloatArray, image: Geometry | None
 ) -> float:
-    candidates = []
+    stated, of_image = frames.stated_gap, 0.0
     if image is not None:
         along = np.abs(normal @ np.reshape(image.direction, (3, 3)))
-        candidates = [image.spacing[int(along.argmax())]] if along.max() > 1 - 1e-4 else []
+        of_image = image.spacing[int(along.argmax())] if along.max() > 1 - 1e-4 else 0.0
+    if abs(stated - of_image) <= LATTICE_SLACK * of_image:
+        stated = 0.0  # the image's spacing, with fewer digits
     steps = np.diff(np.unique(np.round(offsets, 3)))
-    candidates += [frames.stated_gap, float(steps.min()) if len(steps) else 0.0, 1.0]
+    smallest = float(steps.min()) if len(steps) else 0.0
+    candidates = (stated, of_image, frames.thickness, smallest, 1.0)
     for gap in candidates:
         if gap > 0 and np.abs(offsets / gap - np.rint(offsets / gap)).max() <= LATTICE_SLACK:
             return gap

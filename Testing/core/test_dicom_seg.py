@@ -135,6 +135,45 @@ def test_the_slice_distance_of_sparse_frames_comes_from_the_image(tmp_path, sour
     assert found.mask("segment 1").sum(axis=(1, 2)).tolist() == [1, 0, 1]
 
 
+@pytest.mark.parametrize("stated", [3.25, 3.2, None])
+def test_frames_on_every_second_slice_leave_the_slices_between_them_empty(tmp_path, source, stated):
+    """Highdicom states the spacing of the image; others round it, or state none."""
+    slices, geometry = source
+    masks = np.zeros((5, 9, 13, 1), np.uint8)
+    masks[[0, 2, 4], 4, 5] = 1
+    path = save_seg(tmp_path / "seg.dcm", slices, masks[::-1])
+    data = pydicom.dcmread(path)
+    (measures,) = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures.SpacingBetweenSlices == pytest.approx(3.25)
+    measures.SpacingBetweenSlices = stated
+    data.save_as(path)
+    found = read_dicom_seg(path, geometry)
+    assert found.geometry.spacing[2] == pytest.approx(3.25, abs=1e-6)
+    assert found.mask("segment 1").sum(axis=(1, 2)).tolist() == [1, 0, 1, 0, 1]
+
+
+def test_thick_slices_of_an_object_are_not_stripes_on_an_image_of_thin_ones(tmp_path, source):
+    from MedPrepLib.config.settings import Align
+    from MedPrepLib.reading import align_parts
+
+    slices, geometry = source
+    masks = np.zeros((5, 9, 13, 1), np.uint8)
+    masks[1:4, 4, 5] = 1
+    path = save_seg(tmp_path / "seg.dcm", slices, masks[::-1])
+    data = pydicom.dcmread(path)
+    (measures,) = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    measures.SpacingBetweenSlices = 3.25
+    data.save_as(path)
+    thin = Geometry((13, 9, 10), (0.7, 0.9, 3.25 / 2), geometry.origin, geometry.direction)
+    found = read_dicom_seg(path, thin)
+    assert found.geometry.spacing[2] == pytest.approx(3.25, abs=1e-6)
+    aligned = align_parts([found], thin, Align(), "case/a")
+    assert [f.code for f in aligned.findings] == ["GRID_RESAMPLED"]
+    drawn = np.flatnonzero(aligned.parts[0].mask("segment 1").any(axis=(1, 2)))
+    assert len(drawn) == 6
+    assert drawn.tolist() == list(range(drawn[0], drawn[0] + 6))
+
+
 def test_label_map_segmentations_are_read(tmp_path, source):
     slices, geometry = source
     values = np.random.default_rng(0).integers(0, 3, (5, 9, 13))
