@@ -32,6 +32,7 @@ from MedPrepLib.catalog.align import (
     OTHER_SERIES,
     READING_EMPTY,
     READING_UNREADABLE,
+    REGION_LEFT_OUT,
     SLICES_OUTSIDE,
     SLICES_UNPLACED,
 )
@@ -222,6 +223,7 @@ __all__ = [
     "READMISSION_STALE",
     "READMISSION_UNUSED",
     "READMITTED",
+    "REGION_LEFT_OUT",
     "REVIEW_APPROVED",
     "REVIEW_FLAGGED",
     "REVIEW_STALE",

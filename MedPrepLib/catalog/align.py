@@ -97,6 +97,11 @@ CONTOURS_REPEATED = _note(
     "Contours of a region are stored more than once; each was filled once.",
     "Nothing to do; a region that was copied onto itself can be cleaned where it was drawn.",
 )
+REGION_LEFT_OUT = _review(
+    "REGION_LEFT_OUT",
+    "A region of a segmentation object cannot be used; its label counts as not annotated.",
+    "Correct the region where it was drawn, and export it again; the message says why.",
+)
 LESION_LOST = _review(
     "LESION_LOST",
     "A component vanished when the mask was moved to the image grid.",

@@ -20,7 +20,7 @@ from MedPrepLib.errors import GeometryError
 from MedPrepLib.formats.faults import MAX_VOXELS, FileFaultError, require_plausible
 from MedPrepLib.formats.segnrrd import distinct_names
 from MedPrepLib.geometry import FloatArray, Geometry
-from MedPrepLib.labels import Color
+from MedPrepLib.masks.cielab import recommended_color
 from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.masks.objects import (
     coded,
@@ -31,6 +31,7 @@ from MedPrepLib.masks.objects import (
     numbers,
     read_dataset,
 )
+from MedPrepLib.masks.remarks import Drawn
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -43,16 +44,6 @@ MAX_PLANES = 10_000
 """A body of 2 m in slices of 0.2 mm."""
 
 _PLAIN_SYNTAXES = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}
-_XYZ_TO_SRGB = np.array(
-    [
-        [3.2404542, -1.5371385, -0.4985314],
-        [-0.9692660, 1.8760108, 0.0415560],
-        [0.0556434, -0.2040259, 1.0572252],
-    ]
-)
-_WHITE = np.array([0.95047, 1.0, 1.08883])
-"""D65, that of sRGB (IEC 61966-2-1). PS3.3 names the D50 of ICC profiles, but dcmqi, Slicer and
-highdicom write and read D65, and colors should come back as they were chosen."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +85,13 @@ def read_dicom_seg(
     FileFaultError: MASK_UNREADABLE, MASK_UNSUPPORTED (true fractions, compressed),
     IMPLAUSIBLE_SIZE.
     """
+    return read_dicom_seg_with_remarks(path, geometry, max_voxels=max_voxels).segmentation
+
+
+def read_dicom_seg_with_remarks(
+    path: Path, geometry: Geometry | None, *, max_voxels: int = MAX_VOXELS
+) -> Drawn:
+    """As :func:`read_dicom_seg`; nothing is remarked."""
     if kind_of(path) != "seg":
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no DICOM segmentation")
     with decoding():
@@ -101,10 +99,11 @@ def read_dicom_seg(
     if content.frames is None:
         if geometry is None:
             raise FileFaultError(catalog.MASK_UNREADABLE, "the segmentation has no frames")
-        return _stacked(content.segments, {}, geometry)
+        return Drawn(_stacked(content.segments, {}, geometry))
     planes, own = _own_grid(content.frames, content.pixels.shape, geometry)
     require_plausible(own.size, 1, available=1 << 60, ratio=1, max_voxels=max_voxels)
-    return _stacked(content.segments, _masks(content, content.frames, planes, own), own)
+    masks = _masks(content, content.frames, planes, own)
+    return Drawn(_stacked(content.segments, masks, own))
 
 
 def _content(dataset: Dataset, max_voxels: int) -> _Content:
@@ -165,7 +164,7 @@ def _segments(dataset: Dataset) -> tuple[Segment, ...]:
             continue
         code = coded(row, "SegmentedPropertyTypeCodeSequence")
         side = coded_side(row, "SegmentedPropertyTypeCodeSequence")
-        segments.append(Segment(name, number, 0, _color(row), code, side=side))
+        segments.append(Segment(name, number, 0, recommended_color(row), code, side=side))
     if len({s.value for s in segments}) != len(segments):
         raise FileFaultError(catalog.MASK_UNREADABLE, "two segments share a segment number")
     return tuple(segments)
@@ -313,19 +312,3 @@ def _masks(
             mask = masks.setdefault(value, np.zeros(grid.shape, dtype=bool))
             mask[plane] |= frame.astype(bool) if number else frame == value
     return masks
-
-
-def _color(row: Any) -> Color | None:
-    """RecommendedDisplayCIELabValue (0062,000D) as sRGB; PS3.3 C.10.7.1.1 scales it to 16 bits."""
-    if row.get("RecommendedDisplayCIELabValue") is None:
-        return None
-    stored = numbers(row, "RecommendedDisplayCIELabValue", 3)
-    lightness = stored[0] / 65535 * 100
-    a, b = (x / 65535 * 255 - 128 for x in stored[1:])
-    middle = (lightness + 16) / 116
-    steps = np.array([middle + a / 500, middle, middle - b / 200])
-    relative = np.where(steps > 6 / 29, steps**3, 3 * (6 / 29) ** 2 * (steps - 4 / 29))
-    linear = np.clip(_XYZ_TO_SRGB @ (relative * _WHITE), 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    red, green, blue = (round(float(x) * 255) for x in encoded)
-    return (red, green, blue)

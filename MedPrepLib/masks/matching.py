@@ -41,13 +41,18 @@ class Match:
     by_value: bool = False
 
 
-def match(found: Segmentation, part: MaskPart, schema: LabelSchema) -> Match:
-    """The meaning of every segment of one file; see load_reading for the policy."""
+def match(
+    found: Segmentation, part: MaskPart, schema: LabelSchema, *, named: bool = False
+) -> Match:
+    """The meaning of every segment of one file; see load_reading for the policy.
+
+    ``named``: a file without a segment lists none, for its format has names.
+    """
     if part.label is not None:
         return _match_one(found, part.label, schema)
     if part.values:
         return _match_map(found, part.values, schema)
-    if is_nameless(found):
+    if is_nameless(found) and not (named and not found.segments):
         return _match_values(found, schema)
     return _match_names(found, schema)
 

@@ -13,11 +13,12 @@ from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.hiccups import is_hiccup
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.masks.dicomseg import read_dicom_seg
+from MedPrepLib.masks.dicomseg import read_dicom_seg_with_remarks
 from MedPrepLib.masks.labelmaps import read_mask
 from MedPrepLib.masks.matching import match, match_findings, relabeled
 from MedPrepLib.masks.objects import kind_of
-from MedPrepLib.masks.rtstruct import read_rtstruct_with_findings
+from MedPrepLib.masks.remarks import Drawn, remark_findings, without_lost
+from MedPrepLib.masks.rtstruct import read_rtstruct_with_remarks
 from MedPrepLib.segmentation import Segmentation
 
 _AS_UNREADABLE = {
@@ -42,7 +43,10 @@ class LoadedReading:
 
 
 def load_reading(
-    reading: MaskReading, image_geometry: Geometry, schema: LabelSchema, item: str
+    reading: MaskReading,
+    image_geometry: Geometry,
+    schema: LabelSchema,
+    item: str,
 ) -> LoadedReading:
     """Read every file of a reading and match its segments with the label schema.
 
@@ -57,14 +61,15 @@ def load_reading(
 
     So a nameless label map that shows some labels says nothing about the others. Segments with
     no meaning are left out and listed (LABEL_UNKNOWN); files that cannot be read give their
-    finding and nothing else. Contours (RTSTRUCT) are filled on ``image_geometry``. Never raises
+    finding and nothing else. A label of which a region cannot be read is not annotated
+    (REGION_LEFT_OUT). Contours (RTSTRUCT) are filled on ``image_geometry``. Never raises
     for bad data.
     """
     segmentations: list[Segmentation] = []
     findings: list[Finding] = []
     for part in reading.parts:
         try:
-            found, notes = _read(Path(part.path), image_geometry, item)
+            drawn = _read(Path(part.path), image_geometry)
         except FileFaultError as fault:
             findings.append(_said_of_mask(fault, item))
             continue
@@ -74,10 +79,14 @@ def load_reading(
             why = f"the mask cannot be read ({type(error).__name__})"
             findings.append(catalog.MASK_UNREADABLE.at(item, why))
             continue
-        meaning = match(found, part, schema)
-        findings += [*notes, *match_findings(meaning, item)]
+        listed = match(drawn.listed, part, schema, named=drawn.named)
+        meaning = without_lost(listed, drawn.lost)
+        findings += remark_findings(drawn.remarks, listed, item)
+        findings += match_findings(meaning, item)
         if meaning.annotated:
-            segmentations.append(relabeled(found, meaning))
+            segmentations.append(relabeled(drawn.segmentation, meaning))
+        elif drawn.named and not drawn.listed.segments:
+            findings.append(catalog.REGION_LEFT_OUT.at(item, "the object lists no closed region"))
     return LoadedReading(tuple(segmentations), tuple(findings))
 
 
@@ -87,22 +96,20 @@ def read_any_mask(path: Path, image_geometry: Geometry | None) -> Segmentation:
     ``image_geometry`` is the grid on which contours are filled; without it an RTSTRUCT cannot
     be read. Raises FileFaultError.
     """
-    return _read(path, image_geometry, "")[0]
+    return _read(path, image_geometry).segmentation
 
 
-def _read(
-    path: Path, image_geometry: Geometry | None, item: str
-) -> tuple[Segmentation, tuple[Finding, ...]]:
+def _read(path: Path, image_geometry: Geometry | None) -> Drawn:
     kind = kind_of(path)
     if kind == "seg":
-        return read_dicom_seg(path, image_geometry), ()
+        return read_dicom_seg_with_remarks(path, image_geometry)
     if kind == "labels":
-        return read_mask(path), ()
+        return Drawn(read_mask(path), named=False)
     if image_geometry is None:
         raise FileFaultError(
             catalog.MASK_UNSUPPORTED, "contours can only be filled on the grid of their image"
         )
-    return read_rtstruct_with_findings(path, image_geometry, item)
+    return read_rtstruct_with_remarks(path, image_geometry)
 
 
 def _said_of_mask(fault: FileFaultError, item: str) -> Finding:

@@ -6,8 +6,8 @@ centers (polygons.py), which reproduces the masks of the IBSI reference cohort e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,21 @@ import numpy as np
 
 from MedPrepLib import catalog
 from MedPrepLib.dicom.decimals import MAX_POINTS, points_of
-from MedPrepLib.findings import Finding
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.segnrrd import distinct_names
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.labels import Color, Terminology
 from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.masks.objects import coded, coded_side, decoding, items, kind_of, read_dataset
-from MedPrepLib.masks.planes import MAX_TILT, PLANE_TOLERANCE, Planes, pixels_outside, planes_of
+from MedPrepLib.masks.planes import (
+    MAX_TILT,
+    PLANE_TOLERANCE,
+    Planes,
+    pixels_outside,
+    planes_of,
+)
 from MedPrepLib.masks.polygons import fill_even_odd
+from MedPrepLib.masks.remarks import Drawn, Remark
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
 from MedPrepLib.sides import Side
 
@@ -51,34 +57,41 @@ def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     """The regions of an RTSTRUCT on the image grid ``geometry``, values 1, 2, 3... in file order.
 
     A plane of contours belongs to the slice whose center lies nearest along the normal. Contours
-    of one region on one plane combine by exclusive or (holes, keyholes); where a slice has
-    several planes, as when a thick-sliced image is combined with contours drawn elsewhere, the
-    nearest plane alone is used, and how many were not is said. A contour that is stored twice
-    counts once. Slices between planes are not
-    interpolated. A region with an item of the ROI Contour Sequence but no contours in it stays
-    listed (annotated empty); one without an item, or with points or open lines only, is left out.
-    What lies beyond the grid is left out and counted, by segment (``Segment.outside``).
-    Regions share one layer unless they overlap. Raises FileFaultError.
+    of one region on one plane combine by exclusive or (holes, keyholes), and one that is stored
+    twice counts once; where a slice has several planes, as when a thick-sliced image is combined
+    with contours drawn elsewhere, the nearest plane alone is used. Slices between planes are not
+    interpolated. All of that is remarked. A region with an item of the ROI Contour Sequence but
+    no contours in it stays listed (annotated empty); one without an item, or with points or open
+    lines only, is left out. What lies beyond the grid is left out and counted, by segment
+    (``Segment.outside``). Regions share one layer unless they overlap.
+
+    Regions with contours that are not parallel to the slices are left out; the object is refused
+    (MASK_UNSUPPORTED) when nothing is left. Raises FileFaultError.
     """
-    return read_rtstruct_with_findings(path, geometry, "")[0]
+    return read_rtstruct_with_remarks(path, geometry).segmentation
 
 
-def read_rtstruct_with_findings(
-    path: Path, geometry: Geometry, item: str
-) -> tuple[Segmentation, tuple[Finding, ...]]:
-    """As :func:`read_rtstruct`, and what a person should know about contours off the slices."""
+def read_rtstruct_with_remarks(path: Path, geometry: Geometry) -> Drawn:
+    """As :func:`read_rtstruct`, and what a person should know about each region."""
     rois = read_rois(path)
     names = distinct_names([roi.name for roi in rois])
     stack = LayerStack(geometry, max(len(rois), 1))
-    findings: list[Finding] = []
+    remarks: list[Remark] = []
     for value, (name, roi) in enumerate(zip(names, rois, strict=True), start=1):
-        planes = _planes(roi, geometry)
-        outside = pixels_outside(planes, geometry)
-        segment = Segment(name, value, 0, roi.color, roi.terminology, outside, roi.side)
+        segment = Segment(name, value, 0, roi.color, roi.terminology, side=roi.side)
+        planes = planes_of(roi.contours, geometry)
+        why = _tilted(planes)
+        if why:
+            remarks.append(Remark(segment, catalog.REGION_LEFT_OUT, why, lost=True))
+            continue
+        segment = replace(segment, outside=pixels_outside(planes, geometry))
         mask, start, stop = _filled(planes.polygons, geometry)
         stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
-        findings += _plane_findings(planes, geometry, item, f"region {value}")
-    return stack.result(), tuple(findings)
+        remarks += _plane_remarks(segment, planes, geometry)
+    segmentation = stack.result()
+    if rois and not segmentation.segments:
+        raise FileFaultError(catalog.MASK_UNSUPPORTED, f"no region is left: {remarks[0].message}")
+    return Drawn(segmentation, tuple(remarks))
 
 
 def read_rois(path: Path) -> tuple[Roi, ...]:
@@ -94,30 +107,43 @@ def _rois(dataset: Dataset) -> tuple[Roi, ...]:
         raise FileFaultError(
             catalog.MASK_UNREADABLE, "the RTSTRUCT has no ROI contours; was it cut off?"
         )
-    contours = {str(c.get("ReferencedROINumber")): c for c in items(dataset, "ROIContourSequence")}
-    observed = {str(o.get("ReferencedROINumber")): o
-                for o in items(dataset, "RTROIObservationsSequence")}  # fmt: skip
+    drawn = _by_number(dataset, "ROIContourSequence")
+    observed = _by_number(dataset, "RTROIObservationsSequence")
     rois: list[Roi] = []
     left = MAX_POINTS
     for row in items(dataset, "StructureSetROISequence"):
         number = str(row.get("ROINumber"))
-        listed = contours.get(number)
-        sequence = items(listed, "ContourSequence") if listed is not None else []
+        listed = drawn.get(number, [])
+        sequence = [c for entry in listed for c in items(entry, "ContourSequence")]
         closed = [c for c in sequence if str(c.get("ContourGeometricType")) in _CLOSED]
-        if listed is None or (sequence and not closed):
+        if not listed or (sequence and not closed):
             continue
-        name = str(row.get("ROIName") or f"ROI {number}").strip()
         points = tuple(_points(c) for c in closed)
         left -= sum(map(len, points))
         if left < 0:
             raise FileFaultError(
                 catalog.MASK_UNREADABLE, f"the contours have more than {MAX_POINTS} points"
             )
-        seen = observed.get(number, {})
-        code = coded(seen, "RTROIIdentificationCodeSequence")
-        side = coded_side(seen, "RTROIIdentificationCodeSequence")
-        rois.append(Roi(name, _color(listed), code, points, side))
+        seen = observed.get(number, [{}])[-1]
+        rois.append(_roi(row, number, listed, seen, points))
     return tuple(rois)
+
+
+def _by_number(dataset: Dataset, keyword: str) -> dict[str, list[Any]]:
+    """Items by the region that they are about."""
+    return {str(item.get("ReferencedROINumber")): [item] for item in items(dataset, keyword)}
+
+
+def _roi(
+    row: Any, number: str, listed: Sequence[Any], seen: Any, points: tuple[FloatArray, ...]
+) -> Roi:
+    return Roi(
+        name=str(row.get("ROIName") or f"ROI {number}").strip(),
+        color=next((color for x in listed if (color := _color(x))), None),
+        terminology=coded(seen, "RTROIIdentificationCodeSequence"),
+        contours=points,
+        side=coded_side(seen, "RTROIIdentificationCodeSequence"),
+    )
 
 
 def _points(contour: Any) -> FloatArray:
@@ -141,7 +167,7 @@ def _points(contour: Any) -> FloatArray:
 
 
 def _color(contour: Any) -> Color | None:
-    value = contour.get("ROIDisplayColor") if contour is not None else None
+    value = contour.get("ROIDisplayColor")
     try:
         r, g, b = (min(max(int(x), 0), 255) for x in value or ())
     except (TypeError, ValueError):
@@ -149,15 +175,14 @@ def _color(contour: Any) -> Color | None:
     return (r, g, b)
 
 
-def _planes(roi: Roi, geometry: Geometry) -> Planes:
-    planes = planes_of(roi.contours, geometry)
-    if planes.tilt > MAX_TILT:
-        raise FileFaultError(
-            catalog.MASK_UNSUPPORTED,
-            f"a contour is not parallel to the slices: it spans {planes.tilt:.2f} slices, "
-            f"more than {MAX_TILT:g}",
-        )
-    return planes
+def _tilted(planes: Planes) -> str:
+    """What is wrong with contours that are not parallel to the slices; empty for others."""
+    if planes.tilt <= MAX_TILT:
+        return ""
+    return (
+        f"a contour is not parallel to the slices: it spans {planes.tilt:.2f} slices, "
+        f"more than {MAX_TILT:g}"
+    )
 
 
 def _filled(
@@ -174,19 +199,20 @@ def _filled(
     return mask, start, stop
 
 
-def _plane_findings(planes: Planes, geometry: Geometry, item: str, name: str) -> list[Finding]:
-    findings = []
-    limit = PLANE_TOLERANCE * geometry.spacing[2]
+def _plane_remarks(segment: Segment, planes: Planes, geometry: Geometry) -> list[Remark]:
+    found = [
+        (catalog.GRID_RESAMPLED, _off_the_slices(planes, geometry.spacing[2])),
+        (catalog.CONTOURS_REPEATED, f"{planes.repeated} contours are stored more than once"
+                                    if planes.repeated else ""),
+    ]  # fmt: skip
+    return [Remark(segment, kind, words) for kind, words in found if words]
+
+
+def _off_the_slices(planes: Planes, spacing_mm: float) -> str:
     words = []
     if planes.largest_offset > PLANE_TOLERANCE:
-        off = planes.largest_offset * geometry.spacing[2]
-        words.append(f"lie up to {off:.3g} mm off the slices (limit {limit:.3g} mm)")
+        off, limit = planes.largest_offset * spacing_mm, PLANE_TOLERANCE * spacing_mm
+        words.append(f"contours lie up to {off:.3g} mm off the slices (limit {limit:.3g} mm)")
     if planes.unused:
-        words.append(f"have {planes.unused} more planes than there are slices for them")
-    if words:
-        message = f"contours of {name} {' and '.join(words)}; each slice took the nearest plane"
-        findings.append(catalog.GRID_RESAMPLED.at(item, message))
-    if planes.repeated:
-        message = f"{planes.repeated} contours of {name} are stored more than once"
-        findings.append(catalog.CONTOURS_REPEATED.at(item, message))
-    return findings
+        words.append(f"{planes.unused} planes of contours lie between those of the slices")
+    return f"{' and '.join(words)}; each slice took the nearest plane" if words else ""

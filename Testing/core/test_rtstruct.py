@@ -16,7 +16,7 @@ from MedPrepLib.labels import Label, LabelSchema, Terminology
 from MedPrepLib.masks import kind_of, load_reading, read_rtstruct
 from MedPrepLib.masks.objects import RTSTRUCT_CLASS
 from MedPrepLib.masks.polygons import fill_even_odd, pixels_enclosed
-from MedPrepLib.masks.rtstruct import read_rtstruct_with_findings
+from MedPrepLib.masks.rtstruct import read_rtstruct_with_remarks
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -60,6 +60,12 @@ def save_rtstruct(path: Path, rois: dict, kind="CLOSED_PLANAR") -> Path:
     return path
 
 
+def with_remarks(path: Path, geometry: Geometry):
+    """What is read, and what is remarked."""
+    found = read_rtstruct_with_remarks(path, geometry)
+    return found.segmentation, found.remarks
+
+
 def oblique() -> Geometry:
     q, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
     if np.linalg.det(q) > 0:
@@ -81,8 +87,8 @@ def test_the_sarcoma_masks_of_the_reference_cohort_are_reproduced_voxel_for_voxe
     for path in references:
         reference = read_volume(path)
         series = path.name.removesuffix("_mask.nii.gz")
-        drawn = shared_data / "cohort/sts" / path.parent.name / series / "mask/RS.dcm"
-        found = read_rtstruct(drawn, reference.geometry)
+        contours = shared_data / "cohort/sts" / path.parent.name / series / "mask/RS.dcm"
+        found = read_rtstruct(contours, reference.geometry)
         assert found.names == (f"GTV_Mass_{series}",)
         np.testing.assert_array_equal(found.mask(found.names[0]), reference.array > 0)
 
@@ -119,8 +125,8 @@ def test_sarcoma_contours_filled_on_the_dicom_grid_lie_on_the_reference_masks(sh
 def test_contours_drawn_on_a_pet_are_filled_like_a_point_by_point_test(shared_data):
     geometry = read_geometry(shared_data / "reference/sts_nifti/STS_001/PET_image.nii.gz")
     path = shared_data / "cohort/sts/STS_001/PET/mask/RS.dcm"
-    found, findings = read_rtstruct_with_findings(path, geometry, "x")
-    assert findings == ()
+    found, remarks = with_remarks(path, geometry)
+    assert remarks == ()
     mask = found.mask("GTV_Mass_PET")
     inverse, rng = np.linalg.inv(geometry.affine), np.random.default_rng(0)
     agreed = {True: 0, False: 0}
@@ -308,10 +314,10 @@ def test_contours_off_their_slices_are_matched_within_half_a_spacing_and_said(tm
     geometry = oblique()
     rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (0.05, 1.45, 1.6, 4.51, -1.0)]}
     path = save_rtstruct(tmp_path / "rs.dcm", rois)
-    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    found, remarks = with_remarks(path, geometry)
     assert found.mask("GTV").sum(axis=(1, 2)).tolist() == [16, 16, 16, 0, 0]
-    assert [f.code for f in findings] == ["GRID_RESAMPLED"]
-    assert "1.48 mm off" in findings[0].message
+    assert [r.kind.code for r in remarks] == ["GRID_RESAMPLED"]
+    assert "1.48 mm off" in remarks[0].message
     assert found.segments[0].outside == 32, "two contours lie beyond the slices"
 
 
@@ -319,10 +325,10 @@ def test_planes_that_compete_for_a_slice_do_not_cancel_each_other_and_are_counte
     geometry = oblique()
     rois = {"GTV": [contour(geometry, square(2, 6), k) for k in (1.8, 1.9, 2, 2.1, 2.2)]}
     path = save_rtstruct(tmp_path / "rs.dcm", rois)
-    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    found, remarks = with_remarks(path, geometry)
     assert found.mask("GTV").sum() == 16
-    assert [f.code for f in findings] == ["GRID_RESAMPLED"]
-    assert "4 more planes" in findings[0].message
+    assert [r.kind.code for r in remarks] == ["GRID_RESAMPLED"]
+    assert "4 planes" in remarks[0].message
 
 
 def test_a_contour_stored_again_counts_once_wherever_it_starts_and_whichever_way_it_runs(tmp_path):
@@ -331,21 +337,21 @@ def test_a_contour_stored_again_counts_once_wherever_it_starts_and_whichever_way
     again = [outer, np.roll(outer, -2, axis=0), outer[::-1], np.vstack([outer, outer[:1]])]
     rois = {"GTV": [outer, hole, *again[1:], hole[::-1], outer]}
     path = save_rtstruct(tmp_path / "rs.dcm", rois)
-    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    found, remarks = with_remarks(path, geometry)
     assert found.mask("GTV").sum() == 100 - 9
-    assert [f.code for f in findings] == ["CONTOURS_REPEATED"]
-    assert "5 contours" in findings[0].message
+    assert [r.kind.code for r in remarks] == ["CONTOURS_REPEATED"]
+    assert "5 contours" in remarks[0].message
 
 
 def test_contours_with_the_same_box_are_not_taken_for_repeated_ones(tmp_path):
     geometry = oblique()
     drawn = [square(2, 12), [(2, 2), (12, 2), (2, 12), (12, 12)]]  # the second one crosses itself
     path = save_rtstruct(tmp_path / "rs.dcm", {"GTV": [contour(geometry, p, 2) for p in drawn]})
-    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    found, remarks = with_remarks(path, geometry)
     expected = fill_even_odd([np.array(p, float) for p in drawn], (20, 30))
     assert 0 < expected.sum() < 100
     np.testing.assert_array_equal(found.mask("GTV")[2], expected)
-    assert findings == ()
+    assert remarks == ()
 
 
 def turned(*, angles_deg: tuple[float, float], size=(60, 60, 6), spacing=(0.9, 0.9, 1.0)):
@@ -375,7 +381,7 @@ def test_all_contours_of_a_slice_count_however_their_coordinates_were_rounded(
         np.round(contour(geometry, outline, k), decimals) for k in range(6) for outline in outlines
     ]
     path = save_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn})
-    found, findings = read_rtstruct_with_findings(path, geometry, "case/a")
+    found, remarks = with_remarks(path, geometry)
     to_index = np.linalg.inv(geometry.affine)
     expected = np.zeros(geometry.shape, bool)
     centers = [(i, j) for j in range(0, 60, 3) for i in range(0, 60, 3)]
@@ -384,7 +390,7 @@ def test_all_contours_of_a_slice_count_however_their_coordinates_were_rounded(
         for i, j in centers:
             expected[number // 3, j, i] ^= slow_even_odd(index, i, j)
     np.testing.assert_array_equal(found.mask("GTV")[:, ::3, ::3], expected[:, ::3, ::3])
-    assert findings == ()
+    assert remarks == ()
 
 
 def test_contours_on_a_plane_half_way_between_slices_stay_together(tmp_path):
@@ -433,6 +439,45 @@ def test_a_region_whose_code_says_right_is_not_the_left_organ(tmp_path):
                                for n, s in enumerate(("left", "right"), start=1)))  # fmt: skip
     loaded = load_reading(MaskReading("a", (MaskPart(str(path)),)), geometry, schema, "case/a")
     assert loaded.segmentations[0].names == ("right kidney",)
+
+
+def load_two(path: Path, geometry: Geometry):
+    schema = LabelSchema((Label("tumor", 1), Label("liver", 2)))
+    reading = MaskReading("a", (MaskPart(str(path)),))
+    return load_reading(reading, geometry, schema, "c/a")
+
+
+def test_a_region_across_the_slices_leaves_the_others_and_its_label_is_named(tmp_path):
+    geometry = oblique()
+    tilted = np.array([geometry.point_at(p) for p in [(2, 2, 0), (9, 2, 1), (9, 9, 2)]])
+    rois = {"tumor": [contour(geometry, square(2, 6), 1)], "Liver": [tilted], "Mr X": [tilted]}
+    loaded = load_two(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    (found,) = loaded.segmentations
+    assert found.names == ("tumor",), "what cannot be read is not annotated, not empty either"
+    assert found.mask("tumor").sum() == 16
+    left, unknown = loaded.findings
+    assert (left.code, unknown.code) == ("REGION_LEFT_OUT", "LABEL_UNKNOWN")
+    assert "label 'liver'" in left.message
+    assert "spans 2.00 slices, more than 0.5" in left.message
+    assert not rejects(loaded.findings)
+
+
+def test_a_label_of_two_regions_is_not_annotated_when_one_of_them_cannot_be_read(tmp_path):
+    geometry = oblique()
+    tilted = np.array([geometry.point_at(p) for p in [(2, 2, 0), (9, 2, 1), (9, 9, 2)]])
+    flat = [contour(geometry, square(2, 6), 1)]
+    rois = {"tumor": flat, "TUMOR": [*flat, tilted], "liver": flat}
+    loaded = load_two(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    assert loaded.segmentations[0].names == ("liver",)
+    assert [f.code for f in loaded.findings] == ["REGION_LEFT_OUT"]
+
+
+def test_an_object_without_any_closed_region_annotates_nothing(tmp_path):
+    geometry = oblique()
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": [[(0, 0, 0)]]}, kind="POINT")
+    loaded = load_two(path, geometry)
+    assert loaded.segmentations == ()
+    assert [f.code for f in loaded.findings] == ["REGION_LEFT_OUT"]
 
 
 def test_points_are_no_structure(tmp_path):

@@ -105,7 +105,7 @@ def note_who_reads(task: Any) -> Any:
 
         return call
 
-    names = ("read_dicom_seg", "read_rtstruct_with_findings", "read_mask")
+    names = ("read_dicom_seg_with_remarks", "read_rtstruct_with_remarks", "read_mask")
     before = {name: getattr(reading, name) for name in names}
     for name in names:
         setattr(reading, name, noting(name))

@@ -35,7 +35,7 @@ def test_every_drawing_is_read_by_a_worker_under_the_limit(tmp_path, monkeypatch
     run(order_of(study, workers=1), key=remade.KEY)
     lines = (tmp_path / "cohort-private" / "noted.txt").read_text().split()
     names, people, limits = lines[::3], lines[1::3], lines[2::3]
-    assert set(names) == {"read_mask", "read_rtstruct_with_findings", "read_dicom_seg"}
+    assert set(names) == {"read_mask", "read_rtstruct_with_remarks", "read_dicom_seg_with_remarks"}
     assert str(os.getpid()) not in people
     assert set(limits) == {str(LIMIT_GB * 10**9)}
 
