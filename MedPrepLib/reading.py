@@ -48,7 +48,8 @@ def align_reading(
     verdict stays that of the headers. ``image``: what references of the masks are compared with;
     when they name another series, that is the cause of the verdict.
     """
-    loaded = load_reading(reading, geometry, schema, item)
+    frame = image.frame_of_reference_uid if image is not None else ""
+    loaded = load_reading(reading, geometry, schema, item, frame=frame)
     aligned = align_parts(loaded.segmentations, geometry, settings, item, adopt=adopt)
     other = other_series(reading, image, item) if image is not None else ()
     verdict = aligned.verdict

@@ -156,6 +156,7 @@ def _drawn_elsewhere(
 def _own_parts(
     task: CaseTask, geometry: Geometry, reading: MaskReading
 ) -> tuple[tuple[Segmentation, ...], GridVerdict | None]:
-    loaded = load_reading(reading, geometry, task.study.schema(), task.name)
+    frame = task.candidate.case.links.frame_of_reference_uid
+    loaded = load_reading(reading, geometry, task.study.schema(), task.name, frame=frame)
     aligned = align_parts(loaded.segmentations, geometry, task.study.align, task.name)
     return loaded.segmentations, aligned.verdict

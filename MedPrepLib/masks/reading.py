@@ -47,6 +47,8 @@ def load_reading(
     image_geometry: Geometry,
     schema: LabelSchema,
     item: str,
+    *,
+    frame: str = "",
 ) -> LoadedReading:
     """Read every file of a reading and match its segments with the label schema.
 
@@ -62,14 +64,14 @@ def load_reading(
     So a nameless label map that shows some labels says nothing about the others. Segments with
     no meaning are left out and listed (LABEL_UNKNOWN); files that cannot be read give their
     finding and nothing else. A label of which a region cannot be read is not annotated
-    (REGION_LEFT_OUT). Contours (RTSTRUCT) are filled on ``image_geometry``. Never raises
-    for bad data.
+    (REGION_LEFT_OUT). Contours (RTSTRUCT) are filled on ``image_geometry``; ``frame`` is the UID
+    of the image's frame of reference, where it is known. Never raises for bad data.
     """
     segmentations: list[Segmentation] = []
     findings: list[Finding] = []
     for part in reading.parts:
         try:
-            drawn = _read(Path(part.path), image_geometry)
+            drawn = _read(Path(part.path), image_geometry, frame)
         except FileFaultError as fault:
             findings.append(_said_of_mask(fault, item))
             continue
@@ -96,10 +98,10 @@ def read_any_mask(path: Path, image_geometry: Geometry | None) -> Segmentation:
     ``image_geometry`` is the grid on which contours are filled; without it an RTSTRUCT cannot
     be read. Raises FileFaultError.
     """
-    return _read(path, image_geometry).segmentation
+    return _read(path, image_geometry, "").segmentation
 
 
-def _read(path: Path, image_geometry: Geometry | None) -> Drawn:
+def _read(path: Path, image_geometry: Geometry | None, frame: str) -> Drawn:
     kind = kind_of(path)
     if kind == "seg":
         return read_dicom_seg_with_remarks(path, image_geometry)
@@ -109,7 +111,7 @@ def _read(path: Path, image_geometry: Geometry | None) -> Drawn:
         raise FileFaultError(
             catalog.MASK_UNSUPPORTED, "contours can only be filled on the grid of their image"
         )
-    return read_rtstruct_with_remarks(path, image_geometry)
+    return read_rtstruct_with_remarks(path, image_geometry, frame)
 
 
 def _said_of_mask(fault: FileFaultError, item: str) -> Finding:

@@ -39,18 +39,31 @@ if TYPE_CHECKING:
 MAX_DISTANCE_MM = 1e5
 """Of a contour point from the origin; the longest tables are 2 m."""
 
+_ELSEWHERE = "the region lies in another frame of reference than the image"
 _CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR"}
 
 
 @dataclass(frozen=True)
 class Roi:
-    """One region: closed contours as arrays (n, 3) of LPS millimeters."""
+    """One region: closed contours as arrays (n, 3) of LPS millimeters.
+
+    ``frame``: the UID of its frame of reference; private, for comparison only.
+    """
 
     name: str
     color: Color | None
     terminology: Terminology | None
     contours: tuple[FloatArray, ...]
     side: Side = ""
+    frame: str = ""
+
+
+@dataclass(frozen=True)
+class Structures:
+    """The regions of an RTSTRUCT in file order, and every frame of reference that it names."""
+
+    rois: tuple[Roi, ...]
+    frames: frozenset[str]
 
 
 def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
@@ -68,19 +81,25 @@ def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     Regions with contours that are not parallel to the slices are left out; the object is refused
     (MASK_UNSUPPORTED) when nothing is left. Raises FileFaultError.
     """
-    return read_rtstruct_with_remarks(path, geometry).segmentation
+    return read_rtstruct_with_remarks(path, geometry, "").segmentation
 
 
-def read_rtstruct_with_remarks(path: Path, geometry: Geometry) -> Drawn:
-    """As :func:`read_rtstruct`, and what a person should know about each region."""
-    rois = read_rois(path)
-    names = distinct_names([roi.name for roi in rois])
-    stack = LayerStack(geometry, max(len(rois), 1))
+def read_rtstruct_with_remarks(path: Path, geometry: Geometry, frame: str) -> Drawn:
+    """As :func:`read_rtstruct`, and what a person should know about each region.
+
+    ``frame``: the UID of the image's frame of reference, where it is known. Regions of another
+    one are left out of an object that names the image's. (An object that does not is another
+    matter: all of it was drawn elsewhere, or copied; see ``belonging``.)
+    """
+    found = read_structures(path)
+    names = distinct_names([roi.name for roi in found.rois])
+    stack = LayerStack(geometry, max(len(found.rois), 1))
     remarks: list[Remark] = []
-    for value, (name, roi) in enumerate(zip(names, rois, strict=True), start=1):
+    for value, (name, roi) in enumerate(zip(names, found.rois, strict=True), start=1):
         segment = Segment(name, value, 0, roi.color, roi.terminology, side=roi.side)
-        planes = planes_of(roi.contours, geometry)
-        why = _tilted(planes)
+        elsewhere = frame in found.frames and roi.frame not in {"", frame}
+        planes = planes_of(() if elsewhere else roi.contours, geometry)
+        why = _ELSEWHERE if elsewhere else _tilted(planes)
         if why:
             remarks.append(Remark(segment, catalog.REGION_LEFT_OUT, why, lost=True))
             continue
@@ -89,17 +108,21 @@ def read_rtstruct_with_remarks(path: Path, geometry: Geometry) -> Drawn:
         stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
         remarks += _plane_remarks(segment, planes, geometry)
     segmentation = stack.result()
-    if rois and not segmentation.segments:
+    if found.rois and not segmentation.segments:
         raise FileFaultError(catalog.MASK_UNSUPPORTED, f"no region is left: {remarks[0].message}")
     return Drawn(segmentation, tuple(remarks))
 
 
-def read_rois(path: Path) -> tuple[Roi, ...]:
-    """The regions of an RTSTRUCT in file order; FileFaultError when it is none."""
+def read_structures(path: Path) -> Structures:
+    """The regions of an RTSTRUCT; FileFaultError when it is none."""
     if kind_of(path) != "rtstruct":
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no RTSTRUCT")
     with decoding():
-        return _rois(read_dataset(path))
+        dataset = read_dataset(path)
+        rois = _rois(dataset)
+        named = items(dataset, "ReferencedFrameOfReferenceSequence")
+        frames = [str(x.get("FrameOfReferenceUID") or "") for x in (dataset, *named)]
+        return Structures(rois, frozenset([*frames, *(roi.frame for roi in rois)]) - {""})
 
 
 def _rois(dataset: Dataset) -> tuple[Roi, ...]:
@@ -143,6 +166,7 @@ def _roi(
         terminology=coded(seen, "RTROIIdentificationCodeSequence"),
         contours=points,
         side=coded_side(seen, "RTROIIdentificationCodeSequence"),
+        frame=str(row.get("ReferencedFrameOfReferenceUID") or ""),
     )
 
 

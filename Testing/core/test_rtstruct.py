@@ -60,9 +60,9 @@ def save_rtstruct(path: Path, rois: dict, kind="CLOSED_PLANAR") -> Path:
     return path
 
 
-def with_remarks(path: Path, geometry: Geometry):
+def with_remarks(path: Path, geometry: Geometry, frame: str = ""):
     """What is read, and what is remarked."""
-    found = read_rtstruct_with_remarks(path, geometry)
+    found = read_rtstruct_with_remarks(path, geometry, frame)
     return found.segmentation, found.remarks
 
 
@@ -441,10 +441,10 @@ def test_a_region_whose_code_says_right_is_not_the_left_organ(tmp_path):
     assert loaded.segmentations[0].names == ("right kidney",)
 
 
-def load_two(path: Path, geometry: Geometry):
+def load_two(path: Path, geometry: Geometry, **options):
     schema = LabelSchema((Label("tumor", 1), Label("liver", 2)))
     reading = MaskReading("a", (MaskPart(str(path)),))
-    return load_reading(reading, geometry, schema, "c/a")
+    return load_reading(reading, geometry, schema, "c/a", **options)
 
 
 def test_a_region_across_the_slices_leaves_the_others_and_its_label_is_named(tmp_path):
@@ -470,6 +470,51 @@ def test_a_label_of_two_regions_is_not_annotated_when_one_of_them_cannot_be_read
     loaded = load_two(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
     assert loaded.segmentations[0].names == ("liver",)
     assert [f.code for f in loaded.findings] == ["REGION_LEFT_OUT"]
+
+
+def with_frames(path: Path, *frames: str, of_object: str = "") -> Path:
+    """The object with a frame of reference for each of its regions, and one for itself."""
+    data = pydicom.dcmread(path)
+    for roi, frame in zip(data.StructureSetROISequence, frames, strict=True):
+        roi.ReferencedFrameOfReferenceUID = frame
+    if of_object:
+        data.FrameOfReferenceUID = of_object
+    data.save_as(path)
+    return path
+
+
+def test_a_region_of_another_frame_of_reference_is_not_filled_on_this_image(tmp_path):
+    geometry = oblique()
+    flat = [contour(geometry, square(2, 6), 1)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": flat, "liver": flat})
+    with_frames(path, "1.2.3", "1.2.4")
+    loaded = load_two(path, geometry, frame="1.2.3")
+    assert loaded.segmentations[0].names == ("tumor",)
+    (finding,) = loaded.findings
+    assert finding.code == "REGION_LEFT_OUT"
+    assert "label 'liver': the region lies in another frame of reference" in finding.message
+    assert "1.2.4" not in finding.message
+    for unknown in ("", "1.2.5"):  # what no region of the object has is no measure of them
+        assert load_two(path, geometry, frame=unknown).segmentations[0].names == ("tumor", "liver")
+    with_frames(path, "1.2.4", "1.2.4", of_object="1.2.3")
+    loaded = load_two(path, geometry, frame="1.2.3")
+    assert loaded.segmentations == ()
+    assert [f.code for f in loaded.findings] == ["MASK_UNSUPPORTED"]
+
+
+def test_the_frame_of_the_image_comes_from_the_case(tmp_path):
+    from MedPrepLib.config.settings import Align
+    from MedPrepLib.masks.belonging import ImageIdentity
+    from MedPrepLib.reading import align_reading
+
+    geometry = oblique()
+    flat = [contour(geometry, square(2, 6), 1)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": flat, "liver": flat})
+    with_frames(path, "1.2.3", "1.2.4")
+    schema = LabelSchema((Label("tumor", 1), Label("liver", 2)))
+    reading, image = MaskReading("a", (MaskPart(str(path)),)), ImageIdentity("", "1.2.3")
+    found = align_reading(reading, geometry, schema, Align(), "c/a", image=image)
+    assert found.parts[0].names == ("tumor",)
 
 
 def test_an_object_without_any_closed_region_annotates_nothing(tmp_path):
