@@ -153,8 +153,11 @@ def _rois(dataset: Dataset) -> tuple[Roi, ...]:
 
 
 def _by_number(dataset: Dataset, keyword: str) -> dict[str, list[Any]]:
-    """Items by the region that they are about."""
-    return {str(item.get("ReferencedROINumber")): [item] for item in items(dataset, keyword)}
+    """Items by the region that they are about; some programs write several for one."""
+    found: dict[str, list[Any]] = {}
+    for item in items(dataset, keyword):
+        found.setdefault(str(item.get("ReferencedROINumber")), []).append(item)
+    return found
 
 
 def _roi(

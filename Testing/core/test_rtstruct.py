@@ -517,6 +517,23 @@ def test_the_frame_of_the_image_comes_from_the_case(tmp_path):
     assert found.parts[0].names == ("tumor",)
 
 
+def test_all_contour_items_of_one_region_are_filled(tmp_path):
+    import copy
+
+    geometry = oblique()
+    rois = {"tumor": [contour(geometry, square(2, 6), 1)], "liver": []}
+    path = save_rtstruct(tmp_path / "rs.dcm", rois)
+    data = pydicom.dcmread(path)
+    second = copy.deepcopy(data.ROIContourSequence[0])
+    second.ContourSequence[0].ContourData = [
+        format(x, ".10g") for x in np.ravel(contour(geometry, square(4, 9), 3))
+    ]
+    data.ROIContourSequence.append(second)
+    data.save_as(path)
+    (found,) = load_two(path, geometry).segmentations
+    assert found.mask("tumor").sum(axis=(1, 2)).tolist() == [0, 16, 0, 25, 0]
+
+
 def test_an_object_without_any_closed_region_annotates_nothing(tmp_path):
     geometry = oblique()
     path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": [[(0, 0, 0)]]}, kind="POINT")
