@@ -31,7 +31,7 @@ from MedPrepLib.masks.objects import (
     numbers,
     read_dataset,
 )
-from MedPrepLib.masks.remarks import Drawn
+from MedPrepLib.masks.remarks import Drawn, Remark
 from MedPrepLib.segmentation import BoolArray, Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ LATTICE_SLACK = 0.05
 
 MAX_PLANES = 10_000
 """A body of 2 m in slices of 0.2 mm."""
+
+_LISTED = 10
+"""Segments that a message names before it counts."""
 
 _PLAIN_SYNTAXES = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}
 
@@ -66,11 +69,15 @@ class _Frames:
 
 @dataclass(frozen=True)
 class _Content:
-    """A decoded object; ``pixels`` has the shape (frames, rows, columns)."""
+    """A decoded object; ``pixels`` has the shape (frames, rows, columns).
+
+    ``padding``: the value of label maps that stands for no segment, besides 0.
+    """
 
     segments: tuple[Segment, ...]
     frames: _Frames | None
     pixels: npt.NDArray[np.unsignedinteger[Any]]
+    padding: int = 0
 
 
 def read_dicom_seg(
@@ -91,7 +98,7 @@ def read_dicom_seg(
 def read_dicom_seg_with_remarks(
     path: Path, geometry: Geometry | None, *, max_voxels: int = MAX_VOXELS
 ) -> Drawn:
-    """As :func:`read_dicom_seg`; nothing is remarked."""
+    """As :func:`read_dicom_seg`; remarked is what the Segment Sequence does not describe."""
     if kind_of(path) != "seg":
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no DICOM segmentation")
     with decoding():
@@ -103,7 +110,18 @@ def read_dicom_seg_with_remarks(
     planes, own = _own_grid(content.frames, content.pixels.shape, geometry)
     require_plausible(own.size, 1, available=1 << 60, ratio=1, max_voxels=max_voxels)
     masks = _masks(content, content.frames, planes, own)
-    return Drawn(_stacked(content.segments, masks, own))
+    return Drawn(_stacked(content.segments, masks, own), _undescribed(content, masks))
+
+
+def _undescribed(content: _Content, masks: dict[int, BoolArray]) -> tuple[Remark, ...]:
+    known = {0, content.padding} | {segment.value for segment in content.segments}
+    sizes = {number: int(mask.sum()) for number, mask in masks.items() if number not in known}
+    words = [f"{number} ({size} voxels)" for number, size in sorted(sizes.items()) if size]
+    if not words:
+        return ()
+    rest = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    message = f"segments that the object does not describe: {', '.join(words[:_LISTED])}{rest}"
+    return (Remark(None, catalog.REGION_LEFT_OUT, message),)
 
 
 def _content(dataset: Dataset, max_voxels: int) -> _Content:
@@ -121,7 +139,8 @@ def _content(dataset: Dataset, max_voxels: int) -> _Content:
     pixels = _pixels(dataset, count, max_voxels)
     if _kind(dataset) == "FRACTIONAL":
         _require_two_valued(pixels, int(numbers(dataset, "MaximumFractionalValue", 1)[0]))
-    return _Content(segments, _frames(dataset, groups), pixels)
+    padding = int(dataset.get("PixelPaddingValue") or 0) if _kind(dataset) == "LABELMAP" else 0
+    return _Content(segments, _frames(dataset, groups), pixels, padding)
 
 
 def _kind(dataset: Dataset) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.files import read_volume
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.labels import Terminology
-from MedPrepLib.masks import kind_of, read_dicom_seg
+from MedPrepLib.labels import Label, LabelSchema, Terminology
+from MedPrepLib.masks import kind_of, load_reading, read_dicom_seg
+from MedPrepLib.masks.dicomseg import read_dicom_seg_with_remarks
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -182,6 +184,40 @@ def test_label_map_segmentations_are_read(tmp_path, source):
     found = read_dicom_seg(path, geometry)
     np.testing.assert_array_equal(found.mask("segment 2"), values == 2)
     assert len(found.layers) == 1
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_voxels_of_a_segment_that_is_not_described_are_said(tmp_path, source, kind):
+    slices, geometry = source
+    masks = np.zeros((5, 9, 13, 2), np.uint8)
+    masks[:, 2, 3, 0] = masks[1:3, 4:6, 5, 1] = 1
+    path = save_seg(tmp_path / "seg.dcm", slices, masks[::-1], kind=kind)
+    assert read_dicom_seg_with_remarks(path, geometry).remarks == ()
+    data = pydicom.dcmread(path)
+    data.SegmentSequence = [s for s in data.SegmentSequence if s.SegmentNumber != 2]
+    data.save_as(path)
+    found = read_dicom_seg_with_remarks(path, geometry)
+    assert found.segmentation.mask("segment 1").sum() == 5
+    (remark,) = found.remarks
+    assert remark.kind.code == "REGION_LEFT_OUT"
+    assert "2 (4 voxels)" in remark.message
+    schema = LabelSchema((Label("segment 1", 1),))
+    reading = MaskReading("a", (MaskPart(str(path)),))
+    loaded = load_reading(reading, geometry, schema, "c/a")
+    assert [f.code for f in loaded.findings] == ["REGION_LEFT_OUT"]
+    assert loaded.segmentations[0].names == ("segment 1",)
+
+
+def test_the_padding_of_a_label_map_is_no_segment(tmp_path, source):
+    slices, geometry = source
+    masks = np.zeros((5, 9, 13, 2), np.uint8)
+    masks[:, 2, 3, 0] = masks[1:3, 4:6, 5, 1] = 1
+    path = save_seg(tmp_path / "seg.dcm", slices, masks[::-1], kind="LABELMAP")
+    data = pydicom.dcmread(path)
+    data.SegmentSequence = [s for s in data.SegmentSequence if s.SegmentNumber != 2]
+    data.PixelPaddingValue = 2
+    data.save_as(path)
+    assert read_dicom_seg_with_remarks(path, geometry).remarks == ()
 
 
 @pytest.mark.parametrize("whole", [1, 255])
