@@ -97,6 +97,11 @@ CONTOURS_REPEATED = _note(
     "Contours of a region are stored more than once; each was filled once.",
     "Nothing to do; a region that was copied onto itself can be cleaned where it was drawn.",
 )
+CONTOURS_SPARSE = _review(
+    "CONTOURS_SPARSE",
+    "Contours lie farther apart than the slices, at a regular step; slices between them are empty.",
+    "Interpolate between the contours where they were drawn, and export them again.",
+)
 REGION_LEFT_OUT = _review(
     "REGION_LEFT_OUT",
     "A region of a segmentation object cannot be used; its label counts as not annotated.",

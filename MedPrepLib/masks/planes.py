@@ -31,13 +31,15 @@ MAX_TILT = 0.5
 class Planes:
     """The contours of one region by slice, in indices (i, j), and what did not fit.
 
-    ``polygons``: also of slices before the first and after the last of the grid. In the slices
-    of the grid, ``largest_offset`` is the distance of a used plane from its slice, in slices, and
-    ``unused`` counts planes of which a nearer one took the slice. ``tilt``: slices that the
-    steepest contour spans. ``repeated``: contours that were there already.
+    ``polygons``: also of slices before the first and after the last of the grid; ``heights``: of
+    their planes, in slices. In the slices of the grid, ``largest_offset`` is the distance of a
+    used plane from its slice, in slices, and ``unused`` counts planes of which a nearer one took
+    the slice. ``tilt``: slices that the steepest contour spans. ``repeated``: contours that were
+    there already.
     """
 
     polygons: Mapping[int, list[FloatArray]]
+    heights: Mapping[int, float]
     largest_offset: float = 0.0
     unused: int = 0
     tilt: float = 0.0
@@ -67,6 +69,7 @@ def planes_of(contours: Sequence[FloatArray], geometry: Geometry) -> Planes:
     within = [number for number in by_slice if 0 <= number < geometry.size[2]]
     return Planes(
         {number: points for number, (_, _, points) in nearest.items()},
+        {number: height for number, (_, height, _) in nearest.items()},
         max((nearest[number][0] for number in within), default=0.0),
         sum(len(by_slice[number]) - 1 for number in within),
         tilt,
@@ -140,6 +143,23 @@ def _grouped(outlines: Sequence[_Outline]) -> list[list[_Outline]]:
                 continue
         planes.append([outline])
     return planes
+
+
+def empty_between(planes: Planes, geometry: Geometry) -> tuple[float, int]:
+    """The regular step of planes that lie farther apart than slices, and slices left empty by it.
+
+    In slices; (0, 0) where planes follow slice by slice, or no step is that of most planes.
+    """
+    numbers = sorted(number for number in planes.polygons if 0 <= number < geometry.size[2])
+    if len(numbers) < 3:
+        return 0.0, 0
+    steps = np.diff([planes.heights[number] for number in numbers])
+    step = float(np.median(steps))
+    regular = np.abs(steps - step) <= PLANE_TOLERANCE * step
+    empty = int((np.diff(numbers) - 1)[regular].sum())
+    if step <= 1 + PLANE_TOLERANCE or not empty or regular.mean() <= 0.5:
+        return 0.0, 0
+    return step, empty
 
 
 def pixels_outside(planes: Planes, geometry: Geometry) -> int:

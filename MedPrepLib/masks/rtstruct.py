@@ -25,6 +25,7 @@ from MedPrepLib.masks.planes import (
     MAX_TILT,
     PLANE_TOLERANCE,
     Planes,
+    empty_between,
     pixels_outside,
     planes_of,
 )
@@ -231,6 +232,7 @@ def _plane_remarks(segment: Segment, planes: Planes, geometry: Geometry) -> list
         (catalog.GRID_RESAMPLED, _off_the_slices(planes, geometry.spacing[2])),
         (catalog.CONTOURS_REPEATED, f"{planes.repeated} contours are stored more than once"
                                     if planes.repeated else ""),
+        (catalog.CONTOURS_SPARSE, _sparse(planes, geometry)),
     ]  # fmt: skip
     return [Remark(segment, kind, words) for kind, words in found if words]
 
@@ -243,3 +245,13 @@ def _off_the_slices(planes: Planes, spacing_mm: float) -> str:
     if planes.unused:
         words.append(f"{planes.unused} planes of contours lie between those of the slices")
     return f"{' and '.join(words)}; each slice took the nearest plane" if words else ""
+
+
+def _sparse(planes: Planes, geometry: Geometry) -> str:
+    step, empty = empty_between(planes, geometry)
+    if not empty:
+        return ""
+    return (
+        f"contours lie {step * geometry.spacing[2]:.3g} mm apart on slices of "
+        f"{geometry.spacing[2]:.3g} mm; {empty} slices between them are empty"
+    )

@@ -534,6 +534,30 @@ def test_all_contour_items_of_one_region_are_filled(tmp_path):
     assert found.mask("tumor").sum(axis=(1, 2)).tolist() == [0, 16, 0, 25, 0]
 
 
+@pytest.mark.parametrize(
+    ("heights", "words"),
+    [
+        ((0, 2, 4, 6, 8), "6.6 mm apart on slices of 3.3 mm; 4 slices between them"),
+        ((0, 2, 4, 15, 17, 19), "4 slices between them"),
+        ((0, 1.5, 3, 4.5, 6), "5 mm apart"),
+        ((0, 3, 6), "4 slices"),
+        ((0, 1, 2, 3, 5), ""),
+        ((0, 1, 2, 10, 11, 12), ""),
+        ((2, 4), ""),
+        ((0, 2, 7, 8, 12), ""),
+        ((3,), ""),
+        ((), ""),
+    ],
+)
+def test_slices_that_a_regular_step_of_contours_leaves_empty_are_counted(tmp_path, heights, words):
+    geometry = Geometry((30, 20, 24), (0.7, 0.9, 3.3), (-41.5, 20.25, 3.0))
+    rois = {"tumor": [contour(geometry, square(2, 6), k) for k in heights]}
+    loaded = load_two(save_rtstruct(tmp_path / "rs.dcm", rois), geometry)
+    sparse = [f.message for f in loaded.findings if f.code == "CONTOURS_SPARSE"]
+    assert len(sparse) == bool(words)
+    assert all("label 'tumor'" in message and words in message for message in sparse)
+
+
 def test_an_object_without_any_closed_region_annotates_nothing(tmp_path):
     geometry = oblique()
     path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": [[(0, 0, 0)]]}, kind="POINT")
