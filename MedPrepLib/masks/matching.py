@@ -22,6 +22,9 @@ from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.segmentation import Segment, Segmentation
 from MedPrepLib.sides import side_in
 
+_FOREGROUND = {1, 255}
+"""What programs write into masks of one structure, whatever its value elsewhere."""
+
 _LISTED = 10
 """Unknown labels that a message names before it counts."""
 
@@ -70,20 +73,19 @@ def _match_map(found: Segmentation, pairs: Sequence[tuple[int, str]], schema: La
                for value, name in pairs if meaning[value] is None]  # fmt: skip
     unknown += [f"value {s.value}" for s in found.segments if s.value not in meaning]
     labels = {s.name: meaning.get(s.value) for s in found.segments}
-    return Match(
-        {name: label for name, label in labels.items() if label is not None},
-        _unique(label for label in meaning.values() if label is not None),
-        tuple(unknown),
-    )
+    known = {name: label for name, label in labels.items() if label is not None}
+    looked_for = (label for label in meaning.values() if label is not None)
+    nothing_known = not known and any(found.mask(name).any() for name in found.names)
+    return Match(known, () if nothing_known else _unique(looked_for), tuple(unknown))
 
 
 def _match_values(found: Segmentation, schema: LabelSchema) -> Match:
-    labels = {s.name: schema.valued(s.value) for s in found.segments}
-    known = {name: label for name, label in labels.items() if label is not None}
-    everything = not found.segments or len(schema) == 1
+    known = {s.name: label for s in found.segments if (label := schema.valued(s.value))}
+    if len(schema) == len(found.segments) == 1 and found.segments[0].value in _FOREGROUND:
+        known = {found.names[0]: next(iter(schema))}
     return Match(
         known,
-        tuple(schema) if everything else _unique(known.values()),
+        _unique(known.values()) if found.segments else tuple(schema),
         tuple(f"value {s.value}" for s in found.segments if s.name not in known),
         by_value=True,
     )

@@ -55,13 +55,14 @@ def load_reading(
     A label is *annotated* (perhaps empty) when
 
     - the source names one label for the file, whatever the file holds;
-    - the source maps a value of the file to it, found or not;
+    - the source maps a value of the file to it, found or not, unless all voxels have others;
     - the file lists a segment of that name, alias or terminology code, with or without voxels;
     - the file has no names and holds the label's value;
     - the file has no names and no voxel at all: then every label of the schema was looked for;
-    - the file has no names and the schema has just this label.
+    - the file has no names and 1 or 255 as its only value, and the schema has just this label.
 
-    So a nameless label map that shows some labels says nothing about the others. Segments with
+    So a nameless label map that shows some labels says nothing about the others, and a file with
+    voxels of which none is known says nothing at all. Segments with
     no meaning are left out and listed (LABEL_UNKNOWN); files that cannot be read give their
     finding and nothing else. A label of which a region cannot be read is not annotated
     (REGION_LEFT_OUT). Contours (RTSTRUCT) are filled on ``image_geometry``; ``frame`` is the UID

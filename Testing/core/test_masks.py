@@ -390,11 +390,33 @@ def test_an_empty_nameless_map_means_that_every_label_was_looked_for(tmp_path):
     assert loaded.findings == ()
 
 
-def test_a_schema_of_one_label_is_always_annotated(tmp_path):
-    schema = LabelSchema((Label("tumor", 2),))
-    loaded = load(save_labels(tmp_path / "a.nrrd", array_of(9)), schema=schema)
-    assert loaded.segmentations[0].names == ("tumor",)
-    assert codes(loaded) == ["LABEL_UNKNOWN"]
+def test_a_map_with_voxels_of_which_none_is_known_annotates_nothing(tmp_path):
+    """It is no reading that found nothing: such a one would have a vote."""
+    one = LabelSchema((Label("tumor", 2),))
+    path = save_labels(tmp_path / "a.nrrd", array_of(9))
+    for part in (path, MaskPart(str(path), values=((1, "tumor"),))):
+        loaded = load(part, schema=one)
+        assert loaded.segmentations == ()
+        assert codes(loaded) == ["LABEL_UNKNOWN"]
+    empty = save_labels(tmp_path / "b.nrrd", array_of())
+    for part in (empty, MaskPart(str(empty), values=((1, "tumor"),))):
+        assert load(part, schema=one).segmentations[0].names == ("tumor",)
+
+
+@pytest.mark.parametrize("value", [1, 2, 255])
+def test_a_map_of_one_foreground_is_the_label_of_a_schema_that_has_but_one(tmp_path, value):
+    one = LabelSchema((Label("tumor", 2),))
+    loaded = load(save_labels(tmp_path / "a.nrrd", array_of(value, 0, value)), schema=one)
+    assert sizes(loaded) == {"tumor": 2}
+    assert codes(loaded) == ["LABEL_BY_VALUE"]
+    assert f"{value} = tumor" in loaded.findings[0].message
+
+
+def test_two_values_of_which_one_is_255_are_not_one_foreground(tmp_path):
+    one = LabelSchema((Label("tumor", 1),))
+    loaded = load(save_labels(tmp_path / "a.nrrd", array_of(1, 255)), schema=one)
+    assert sizes(loaded) == {"tumor": 1}
+    assert codes(loaded) == ["LABEL_UNKNOWN", "LABEL_BY_VALUE"]
 
 
 def test_a_file_given_to_one_label_is_that_label_wherever_it_is_not_zero(tmp_path):
