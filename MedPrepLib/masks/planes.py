@@ -27,6 +27,14 @@ MAX_TILT = 0.5
 """Slices that a contour may span and still be one of a slice."""
 
 
+MAX_COUNTED = 10_000_000
+"""Crossings of contours with rows, of one region, that are counted to tell how much lies outside of
+the image; of contours that cross more, some rows stand for all."""
+
+_FEW = 100
+"""Crossings of a slice that are counted in any case."""
+
+
 @dataclass(frozen=True)
 class Planes:
     """The contours of one region by slice, in indices (i, j), and what did not fit.
@@ -165,13 +173,16 @@ def empty_between(planes: Planes, geometry: Geometry) -> tuple[float, int]:
 def pixels_outside(planes: Planes, geometry: Geometry) -> int:
     """How many voxels the planes enclose beyond the field and beyond the slices of the grid."""
     columns, rows, slices = geometry.size
+    leaving = {
+        number: polygons
+        for number, polygons in planes.polygons.items()
+        if not 0 <= number < slices or any(_leaves(p, columns, rows) for p in polygons)
+    }
     outside = 0
-    for number, polygons in planes.polygons.items():
-        if not 0 <= number < slices:
-            outside += pixels_enclosed(polygons, (rows, columns))[1]
-        elif any(_leaves(polygon, columns, rows) for polygon in polygons):
-            within, everywhere = pixels_enclosed(polygons, (rows, columns))
-            outside += everywhere - within
+    for number, polygons in leaving.items():
+        limit = MAX_COUNTED // len(leaving)
+        within, everywhere = pixels_enclosed(polygons, (rows, columns), max(limit, _FEW))
+        outside += everywhere - within if 0 <= number < slices else everywhere
     return outside
 
 

@@ -25,9 +25,6 @@ _DECIMALS = 6
 MAX_CROSSINGS = 20_000_000
 """Of edges with rows of one slice; the outline of a body has some thousands."""
 
-MAX_COUNTED_CROSSINGS = 1_000_000
-"""As many are counted where contours leave the field: enough to tell how much lies outside."""
-
 
 def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> BoolArray:
     """The pixels (j, i) whose centers an odd number of closed polygons encloses.
@@ -61,16 +58,18 @@ def fill_even_odd(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> Boo
     return inside
 
 
-def pixels_enclosed(polygons: Sequence[FloatArray], shape: tuple[int, int]) -> tuple[int, int]:
+def pixels_enclosed(
+    polygons: Sequence[FloatArray], shape: tuple[int, int], limit: int = MAX_CROSSINGS
+) -> tuple[int, int]:
     """How many pixels :func:`fill_even_odd` fills within ``shape``, and on an endless grid.
 
-    Exact, but for polygons that cross more than MAX_COUNTED_CROSSINGS rows: of those only every
-    second, third... row is counted.
+    Exact, unless edges cross more than ``limit`` rows: then only every second, third... row is
+    counted.
     """
     rows, columns = shape
     low, high = _edges(polygons)
     crossed = float(np.sum(high[:, 1] - low[:, 1]))
-    step = max(1, int(np.ceil(crossed / MAX_COUNTED_CROSSINGS)))
+    step = max(1, int(np.ceil(crossed / limit)))
     low[:, 1] /= step
     high[:, 1] /= step
     first = np.ceil(low[:, 1]).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import Label, LabelSchema, Terminology
 from MedPrepLib.masks import kind_of, load_reading, read_rtstruct
 from MedPrepLib.masks.objects import RTSTRUCT_CLASS
+from MedPrepLib.masks.planes import pixels_outside, planes_of
 from MedPrepLib.masks.polygons import fill_even_odd, pixels_enclosed
 from MedPrepLib.masks.rtstruct import read_rtstruct_with_remarks
 
@@ -196,9 +198,20 @@ def test_what_polygons_enclose_is_counted_beyond_the_field_as_well():
 
 def test_polygons_far_away_are_counted_in_rows_that_stand_for_many():
     far = np.array([(-5e6, -4e6), (5e6, -4e6), (5e6, 6e6), (-5e6, 6e6)])
-    within, everywhere = pixels_enclosed([far], (1000, 500))
+    within, everywhere = pixels_enclosed([far], (1000, 500), limit=1_000_000)
     assert everywhere == pytest.approx(1e14, rel=1e-5)
     assert within == pytest.approx(500_000, rel=0.05)
+
+
+def test_much_that_lies_far_away_takes_no_time_to_count():
+    """As many contours of 200 m as an object may hold points for would take an hour one by one."""
+    far = np.array([(-1e5, -1e5), (1e5, -1e5), (1e5, 1e5), (-1e5, 1e5)])
+    contours = [np.column_stack([far, np.full(4, 100.0 + k)]) for k in range(2000)]
+    geometry = Geometry((512, 512, 50), (0.5, 0.5, 1.0))
+    start = time.process_time()
+    outside = pixels_outside(planes_of(contours, geometry), geometry)
+    assert time.process_time() - start < 20
+    assert outside == pytest.approx(2000 * 16e10, rel=0.01)
 
 
 def lying(points: list[tuple[float, float]], k: float) -> np.ndarray:
@@ -369,8 +382,8 @@ def ring(i: float, j: float, radius: float, points: int) -> list[tuple[float, fl
     ]
 
 
-@pytest.mark.parametrize("decimals", [1, 2, 3])
-@pytest.mark.parametrize("angles_deg", [(0, 0), (17, -9), (-40, 31)])
+@pytest.mark.parametrize("decimals", [1, 2])
+@pytest.mark.parametrize("angles_deg", [(0, 0), (17, -9)])
 def test_all_contours_of_a_slice_count_however_their_coordinates_were_rounded(
     tmp_path, decimals, angles_deg
 ):
@@ -384,12 +397,12 @@ def test_all_contours_of_a_slice_count_however_their_coordinates_were_rounded(
     found, remarks = with_remarks(path, geometry)
     to_index = np.linalg.inv(geometry.affine)
     expected = np.zeros(geometry.shape, bool)
-    centers = [(i, j) for j in range(0, 60, 3) for i in range(0, 60, 3)]
+    centers = [(i, j) for j in range(0, 60, 4) for i in range(0, 60, 4)]
     for number, points in enumerate(drawn):
         index = np.round(points @ to_index[:3, :3].T + to_index[:3, 3], 6)[:, :2]
         for i, j in centers:
             expected[number // 3, j, i] ^= slow_even_odd(index, i, j)
-    np.testing.assert_array_equal(found.mask("GTV")[:, ::3, ::3], expected[:, ::3, ::3])
+    np.testing.assert_array_equal(found.mask("GTV")[:, ::4, ::4], expected[:, ::4, ::4])
     assert remarks == ()
 
 
