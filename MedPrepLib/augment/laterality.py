@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -11,23 +10,11 @@ import numpy.typing as npt
 from MedPrepLib.errors import LabelError
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.labels import LabelSchema
+from MedPrepLib.sides import sides_in
 
 LEFT_RIGHT = "left-right"
 PATIENT_AXES = (LEFT_RIGHT, "anterior-posterior", "inferior-superior")
 """In the order of LPS."""
-
-_SIDES = {
-    *("left", "right", "l", "r", "lt", "rt", "lh", "rh"),
-    *("sinister", "sinistra", "sinistro", "sin", "sx"),
-    *("dexter", "dextra", "destra", "destro", "dex", "dx"),
-    *("links", "linke", "linker", "linkes", "linken"),
-    *("rechts", "rechte", "rechter", "rechtes", "rechten"),
-    *("gauche", "droit", "droite", "izquierdo", "izquierda", "derecho", "derecha"),
-    *("lul", "lll", "rul", "rml", "rll"),
-}
-"""Words for one side in names of labels; the last are lobes of the lungs."""
-_SEAMS = re.compile(r"[\W_]+|(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][^\W\d_A-Z])")
-"""Where one word of a name ends and another begins, also in lungLeft and RLung."""
 
 
 def require_partners(schema: LabelSchema) -> None:
@@ -44,10 +31,7 @@ def require_partners(schema: LabelSchema) -> None:
 
 
 def _sided(name: str) -> bool:
-    words = [word.lower() for word in _SEAMS.split(name)]
-    # Left2 has a side, the vertebra L5 none.
-    numbered = [word.rstrip("0123456789") for word in words]
-    return any(word in _SIDES for word in (*words, *(n for n in numbered if len(n) > 1)))
+    return bool(sides_in(name) - {"both"})
 
 
 def swapped_values(schema: LabelSchema) -> dict[int, int]:

@@ -105,7 +105,8 @@ def test_codes_that_tell_the_sides_apart_need_no_other_word_of_it():
         ("left kidney", "left"), ("Kidney_R", "right"), ("LungLeft", "left"), ("L.lung", "left"),
         ("Niere rechts", "right"), ("linke Niere", "left"), ("Lung, left (upper)", "left"),
         ("bilateral lungs", "both"), ("left and right lung", ""), ("vertebrae_L5", ""),
-        ("vertebra L 5", ""), ("bright spot", ""), ("liver", ""), ("leftover", ""),
+        ("vertebra L 5", ""), ("ren dx", "right"), ("RLung", "right"), ("Left2", "left"),
+        ("bright spot", ""), ("liver", ""), ("leftover", ""),
     ],
 )  # fmt: skip
 def test_a_side_is_read_from_words_of_their_own(name, side):
