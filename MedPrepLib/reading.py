@@ -10,7 +10,7 @@ import msgspec
 from MedPrepLib.align import adopted, compare_grids, to_grid
 from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import Align
-from MedPrepLib.findings import Finding
+from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks import load_reading
@@ -52,8 +52,9 @@ def align_reading(
     aligned = align_parts(loaded.segmentations, geometry, settings, item, adopt=adopt)
     other = other_series(reading, image, item) if image is not None else ()
     verdict = aligned.verdict
-    if other and verdict is not None:
-        sentence = f"{verdict.sentence} Cause: {other[0].message}."
+    doubts = [finding for finding in other if finding.severity > Severity.NOTE]
+    if doubts and verdict is not None:
+        sentence = f"{verdict.sentence} Cause: {doubts[0].message}."
         verdict = msgspec.structs.replace(verdict, cause="other series", sentence=sentence)
     return replace(aligned, verdict=verdict, findings=(*loaded.findings, *other, *aligned.findings))
 

@@ -79,7 +79,8 @@ GRID_MISMATCH = _reject(
 )
 OTHER_SERIES = _review(
     "OTHER_SERIES",
-    "A mask given to an image refers to another series, or to another frame of reference.",
+    "A mask given to an image refers to another series, another frame of reference or slices that "
+    "are none of the image, or carries another patient's ID.",
     "Check that the mask was drawn on this image; if it was copied on purpose, accept it.",
 )
 MASK_OUTSIDE = _review(

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from MedPrepLib import catalog
-from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import DicomSource, Screen
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding
@@ -44,7 +43,8 @@ def scan_dicom_tree(
     headers, others, unreadable = reader.read(listings_below(root, masks), called)
     count = reader.files_seen - before
     yield from unreadable
-    groups, unplaced = find_images(group_series(headers), screen, called)
+    groups = group_series(headers)
+    objects, unplaced = find_images(groups, screen, called)
     yield from (*describe_objects(groups, called), *unplaced)
     images = [g for g in groups if g.kind == "image"]
     for group, item in zip(images, _names(images, root), strict=True):
@@ -54,7 +54,8 @@ def scan_dicom_tree(
             drawn_in(masks / name, source.annotations) if masks and name != item else Drawn()
             for name in names
         ]
-        shared = Shared(_attached(group, groups, images), _drawn(masks, group, item, source), own)
+        attached = annotation_readings(objects.get(group.key, ()))
+        shared = Shared(attached, _drawn(masks, group, item, source), own)
         for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
             person = msgspec.structs.replace(volume.image.patient, center=source.center)
             yield candidate(name, person, volume.image, volume.drawn, source.modality)
@@ -78,22 +79,6 @@ def _folder(group: SeriesGroup, root: Path) -> str:
     first = min(header.path for header in group.headers)
     folder = Path(first).parent.relative_to(root).as_posix()
     return folder if folder != "." else root.name
-
-
-def _attached(
-    group: SeriesGroup, groups: Sequence[SeriesGroup], images: Sequence[SeriesGroup]
-) -> tuple[MaskReading, ...]:
-    """The segmentation objects that refer to this series; without a reference, to an only one."""
-    mine = [
-        other
-        for other in groups
-        if other.kind in ("rtstruct", "seg")
-        and (
-            group.series_uid in other.referenced_series
-            or (not other.referenced_series and len(images) == 1)
-        )
-    ]
-    return annotation_readings(mine)
 
 
 def _drawn(masks: Path | None, group: SeriesGroup, item: str, source: DicomSource) -> Drawn:
