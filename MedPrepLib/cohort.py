@@ -79,6 +79,8 @@ class ImageSource(msgspec.Struct, frozen=True):
     NIfTI, NRRD, MetaImage... file. ``geometry`` is what the headers say, None if they are broken.
     ``part`` names the volume where a series holds several ("b800", "echo2", "axial").
     ``data_paths``: files that hold the voxels of a header among ``paths`` (.mhd, .nhdr).
+    ``stack_mm``: where all slices of a series with a gap lie, mm along the normal from the first
+    that is used; empty where every slice is used.
     """
 
     kind: Literal["dicom", "file"]
@@ -86,6 +88,7 @@ class ImageSource(msgspec.Struct, frozen=True):
     geometry: Geometry | None = None
     part: str = ""
     data_paths: tuple[str, ...] = ()
+    stack_mm: tuple[float, ...] = ()
 
 
 class MaskPart(msgspec.Struct, frozen=True):

@@ -67,6 +67,13 @@ GRID_MOVED = _note(
     "labels were moved without interpolation.",
     "Nothing to do.",
 )
+MASK_NUMBERED = _review(
+    "MASK_NUMBERED",
+    "A mask file has as many slices as a series with a gap, which its header cannot state; its "
+    "slices were placed by their number.",
+    "Check the mask on the image; if it is displaced, save it on the grid it was drawn on or as "
+    "RTSTRUCT or DICOM SEG, which lie in space.",
+)
 GRID_RESAMPLED = _review(
     "GRID_RESAMPLED",
     "The mask lies on another grid and was resampled with nearest neighbor.",

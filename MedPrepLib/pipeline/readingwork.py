@@ -61,7 +61,14 @@ def _mask_reading(
     adopt = reviewwork.adopts(task, reading.rater)
     limits = _align_limits(task)
     aligned = align_reading(
-        reading, geometry, study.schema(), limits, item, adopt=adopt, image=_identity(task)
+        reading,
+        geometry,
+        study.schema(),
+        limits,
+        item,
+        adopt=adopt,
+        image=_identity(task),
+        source=draft.case.image,
     )
     findings = list(aligned.findings)
     own = judged(findings, study.screen.severity)
