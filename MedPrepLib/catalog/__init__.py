@@ -50,6 +50,7 @@ from MedPrepLib.catalog.review import (
     REVIEW_FLAGGED,
     REVIEW_STALE,
     REVIEW_UNREADABLE,
+    REVIEW_UNUSED,
 )
 from MedPrepLib.catalog.run import (
     SOURCE_CHANGED,
@@ -226,6 +227,7 @@ __all__ = [
     "REVIEW_FLAGGED",
     "REVIEW_STALE",
     "REVIEW_UNREADABLE",
+    "REVIEW_UNUSED",
     "SAME_ID_TWO_CENTERS",
     "SLICES_OUTSIDE",
     "SLICES_TRUNCATED",

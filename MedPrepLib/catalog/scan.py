@@ -208,7 +208,7 @@ ANNOTATION_ORPHANED = _review(
 )
 ANNOTATION_AMBIGUOUS = _review(
     "ANNOTATION_AMBIGUOUS",
-    "A segmentation object fits several images of its frame of reference, or names a series whose "
-    "UID several images have; it was given to none.",
+    "A segmentation object fits several images of its frame of reference, or it or a mask folder "
+    "names a series or a folder that several images are in; it was given to none.",
     "Name the image in a table or a mask folder, or export the object with its references.",
 )

@@ -298,6 +298,45 @@ def test_a_frame_of_reference_that_two_patients_share_is_a_question(tmp_path, ra
     assert given(scanned(tmp_path)) == {"p1": 0, "p2": 1}
 
 
+def with_masks(folder: Path) -> Scanned:
+    text = STUDY.replace('path = "raw"', 'path = "raw"\nmasks = "masks"')
+    return scan(parse_study(text), folder)
+
+
+def drawn(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "ana.nii.gz").write_bytes(b"")
+
+
+def test_a_mask_folder_called_by_a_uid_that_patients_share_is_a_question(tmp_path, raw):
+    write_series(raw / "p1", 4, of_patient("1"))
+    drawn(tmp_path / "masks" / SAME_SERIES)
+    assert (given(with_masks(tmp_path)), said(with_masks(tmp_path))) == ({"p1": 1}, [])
+    write_series(raw / "p2", 4, of_patient("2"))
+    found = with_masks(tmp_path)
+    assert given(found) == {"p1": 0, "p2": 0}
+    (finding,) = said(found)
+    assert finding.code == "ANNOTATION_AMBIGUOUS"
+    assert finding.message.startswith("1 mask folders are called by a folder or a UID")
+
+
+def test_a_mask_folder_is_asked_about_when_a_second_series_renames_its_case(tmp_path, raw):
+    (path, *_) = write_series(raw / "x", 4)
+    drawn(tmp_path / "masks" / "x")
+    assert (given(with_masks(tmp_path)), said(with_masks(tmp_path))) == ({"x": 1}, [])
+    for number, other in enumerate(write_series(tmp_path / "other", 4)):
+        shutil.move(other, raw / "x" / f"other{number}")
+    found = with_masks(tmp_path)
+    assert [name[:2] for name in given(found)] == ["x~", "x~"]
+    assert set(given(found).values()) == {0}
+    assert [f.code for f in said(found)] == ["ANNOTATION_AMBIGUOUS"]
+    uid = series_of(path)[0]
+    (tmp_path / "masks" / "x").rename(tmp_path / "masks" / uid)
+    found = with_masks(tmp_path)
+    assert sorted(given(found).values()) == [0, 1]
+    assert said(found) == []
+
+
 def test_every_object_of_the_sarcoma_cohort_finds_its_image(shared_data, tmp_path):
     source = shared_data / "cohort/sts/STS_001"
     for name in ("CT", "PET"):
