@@ -78,12 +78,17 @@ class ImageSource(msgspec.Struct, frozen=True):
     ``kind`` "dicom": the files of one volume, in slice order along the normal. "file": one
     NIfTI, NRRD, MetaImage... file. ``geometry`` is what the headers say, None if they are broken.
     ``part`` names the volume where a series holds several ("b800", "echo2", "axial").
+    ``data_paths``: files that hold the voxels of a header among ``paths`` (.mhd, .nhdr).
+    ``stack_mm``: where all slices of a series with a gap lie, mm along the normal from the first
+    that is used; empty where every slice is used.
     """
 
     kind: Literal["dicom", "file"]
     paths: tuple[str, ...]
     geometry: Geometry | None = None
     part: str = ""
+    data_paths: tuple[str, ...] = ()
+    stack_mm: tuple[float, ...] = ()
 
 
 class MaskPart(msgspec.Struct, frozen=True):
@@ -91,12 +96,13 @@ class MaskPart(msgspec.Struct, frozen=True):
 
     ``label``: every non-zero voxel means this label of the schema. ``values``: (file value,
     label name) pairs for label maps with numbers of their own. Neither: names, then values, of
-    the file are matched with the schema.
+    the file are matched with the schema. ``data_paths``: where its voxels lie, if not in it.
     """
 
     path: str
     label: str | None = None
     values: tuple[tuple[int, str], ...] = ()
+    data_paths: tuple[str, ...] = ()
 
 
 class MaskReading(msgspec.Struct, frozen=True):
@@ -151,9 +157,15 @@ class Case(msgspec.Struct, frozen=True):
         )
 
     @property
+    def image_paths(self) -> tuple[str, ...]:
+        """Every file of the image."""
+        return (*self.image.paths, *self.image.data_paths)
+
+    @property
     def drawn_paths(self) -> tuple[str, ...]:
         """Every file that raters made."""
-        masks = (part.path for reading in self.readings for part in reading.parts)
+        parts = [part for reading in self.readings for part in reading.parts]
+        masks = (path for part in parts for path in (part.path, *part.data_paths))
         boxes = (file.path for reading in self.boxes for file in reading.files)
         slices = (file.path for reading in self.slices for file in reading.files)
         return (*masks, *boxes, *slices)
@@ -161,4 +173,4 @@ class Case(msgspec.Struct, frozen=True):
     @property
     def paths(self) -> tuple[str, ...]:
         """Every file the case is made of: its image and all readings."""
-        return (*self.image.paths, *self.drawn_paths)
+        return (*self.image_paths, *self.drawn_paths)

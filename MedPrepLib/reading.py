@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 
+from MedPrepLib import catalog
 from MedPrepLib.align import adopted, compare_grids, to_grid
-from MedPrepLib.cohort import MaskReading
+from MedPrepLib.align.numbered import by_number
+from MedPrepLib.cohort import ImageSource, MaskReading
 from MedPrepLib.config.settings import Align
-from MedPrepLib.findings import Finding
+from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import LabelSchema
-from MedPrepLib.masks import load_reading
+from MedPrepLib.masks import LoadedReading, load_reading
 from MedPrepLib.masks.belonging import ImageIdentity, other_series
+from MedPrepLib.masks.objects import kind_of
 from MedPrepLib.results import GridVerdict, LabelChange
 from MedPrepLib.segmentation import Segmentation
 
@@ -41,22 +45,62 @@ def align_reading(
     *,
     adopt: bool = False,
     image: ImageIdentity | None = None,
+    source: ImageSource | None = None,
 ) -> AlignedParts:
     """Read the files of ``reading`` and bring each to ``geometry``. Bad data never raises.
 
     ``adopt``: a person says that the masks lie on this grid, whatever their headers say; the
     verdict stays that of the headers. ``image``: what references of the masks are compared with;
-    when they name another series, that is the cause of the verdict.
+    when they name another series, that is the cause of the verdict. ``source``: the image as it
+    was found; see :func:`load_placed`.
     """
     frame = image.frame_of_reference_uid if image is not None else ""
-    loaded = load_reading(reading, geometry, schema, item, frame=frame)
+    loaded = load_placed(reading, geometry, schema, settings, item, source=source, frame=frame)
     aligned = align_parts(loaded.segmentations, geometry, settings, item, adopt=adopt)
     other = other_series(reading, image, item) if image is not None else ()
     verdict = aligned.verdict
-    if other and verdict is not None:
-        sentence = f"{verdict.sentence} Cause: {other[0].message}."
+    doubts = [finding for finding in other if finding.severity > Severity.NOTE]
+    if doubts and verdict is not None:
+        sentence = f"{verdict.sentence} Cause: {doubts[0].message}."
         verdict = msgspec.structs.replace(verdict, cause="other series", sentence=sentence)
     return replace(aligned, verdict=verdict, findings=(*loaded.findings, *other, *aligned.findings))
+
+
+def load_placed(
+    reading: MaskReading,
+    geometry: Geometry,
+    schema: LabelSchema,
+    settings: Align,
+    item: str,
+    *,
+    source: ImageSource | None = None,
+    frame: str = "",
+) -> LoadedReading:
+    """As load_reading; where ``source`` is cut at a gap, masks that number its slices are placed.
+
+    Those are files of voxels; contours and frames of DICOM objects say where they lie.
+    """
+    if source is None or source.geometry is None or not source.stack_mm:
+        return load_reading(reading, geometry, schema, item, frame=frame)
+    segmentations: list[Segmentation] = []
+    findings: list[Finding] = []
+    for part in reading.parts:
+        alone = MaskReading(reading.rater, (part,))
+        loaded = load_reading(alone, geometry, schema, item, frame=frame)
+        findings += loaded.findings
+        for found in loaded.segmentations:
+            grid = by_number(source.geometry, source.stack_mm, found.geometry, settings)
+            if grid is None or kind_of(Path(part.path)) != "labels":
+                segmentations.append(found)
+                continue
+            placed, apart = grid
+            message = (
+                f"slice n of {len(source.stack_mm)} was placed on slice n of the series; by its "
+                f"header, slices in use would lie up to {apart:.3f} mm away"
+            )
+            findings.append(catalog.MASK_NUMBERED.at(item, message))
+            segmentations.append(replace(found, geometry=placed))
+    return LoadedReading(tuple(segmentations), tuple(findings))
 
 
 def align_parts(

@@ -16,13 +16,12 @@ from MedPrepLib.findings import rejects
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import SiteKey, load_site_key, public_names
 from MedPrepLib.ledger import Ledger, open_ledger
-from MedPrepLib.masks import load_reading
 from MedPrepLib.pipeline import imagework, readingwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
 from MedPrepLib.pipeline.order import LEDGER, Order, order_of
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases
 from MedPrepLib.progress import Listener, silent
-from MedPrepLib.reading import align_parts
+from MedPrepLib.reading import align_parts, load_placed
 from MedPrepLib.results import CaseResult, GridVerdict
 from MedPrepLib.review import Review, ReviewStore
 from MedPrepLib.screen import judged, modality_of
@@ -156,7 +155,10 @@ def _drawn_elsewhere(
 def _own_parts(
     task: CaseTask, geometry: Geometry, reading: MaskReading
 ) -> tuple[tuple[Segmentation, ...], GridVerdict | None]:
-    frame = task.candidate.case.links.frame_of_reference_uid
-    loaded = load_reading(reading, geometry, task.study.schema(), task.name, frame=frame)
-    aligned = align_parts(loaded.segmentations, geometry, task.study.align, task.name)
+    case, limits, schema = task.candidate.case, task.study.align, task.study.schema()
+    frame = case.links.frame_of_reference_uid
+    loaded = load_placed(
+        reading, geometry, schema, limits, task.name, source=case.image, frame=frame
+    )
+    aligned = align_parts(loaded.segmentations, geometry, limits, task.name)
     return loaded.segmentations, aligned.verdict

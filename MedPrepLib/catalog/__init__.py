@@ -25,6 +25,7 @@ from MedPrepLib.catalog.align import (
     LABELS_OVERLAP,
     LESION_LOST,
     MASK_NOT_LABELS,
+    MASK_NUMBERED,
     MASK_OUTSIDE,
     MASK_SHIFTED,
     MASK_UNREADABLE,
@@ -52,6 +53,7 @@ from MedPrepLib.catalog.review import (
     REVIEW_FLAGGED,
     REVIEW_STALE,
     REVIEW_UNREADABLE,
+    REVIEW_UNUSED,
 )
 from MedPrepLib.catalog.run import (
     SOURCE_CHANGED,
@@ -189,6 +191,7 @@ __all__ = [
     "LOCALIZER",
     "LOW_AGREEMENT",
     "MASK_NOT_LABELS",
+    "MASK_NUMBERED",
     "MASK_OUTSIDE",
     "MASK_SHIFTED",
     "MASK_UNREADABLE",
@@ -230,6 +233,7 @@ __all__ = [
     "REVIEW_FLAGGED",
     "REVIEW_STALE",
     "REVIEW_UNREADABLE",
+    "REVIEW_UNUSED",
     "SAME_ID_TWO_CENTERS",
     "SLICES_OUTSIDE",
     "SLICES_TRUNCATED",

@@ -67,6 +67,13 @@ GRID_MOVED = _note(
     "labels were moved without interpolation.",
     "Nothing to do.",
 )
+MASK_NUMBERED = _review(
+    "MASK_NUMBERED",
+    "A mask file has as many slices as a series with a gap, which its header cannot state; its "
+    "slices were placed by their number.",
+    "Check the mask on the image; if it is displaced, save it on the grid it was drawn on or as "
+    "RTSTRUCT or DICOM SEG, which lie in space.",
+)
 GRID_RESAMPLED = _review(
     "GRID_RESAMPLED",
     "The mask lies on another grid and was resampled with nearest neighbor.",
@@ -79,7 +86,8 @@ GRID_MISMATCH = _reject(
 )
 OTHER_SERIES = _review(
     "OTHER_SERIES",
-    "A mask given to an image refers to another series, or to another frame of reference.",
+    "A mask given to an image refers to another series, another frame of reference or slices that "
+    "are none of the image, or carries another patient's ID.",
     "Check that the mask was drawn on this image; if it was copied on purpose, accept it.",
 )
 MASK_OUTSIDE = _review(

@@ -26,6 +26,12 @@ REVIEW_UNREADABLE = _review(
     "A file in the folder of reviews cannot be read, or was changed afterwards.",
     "Restore it from a backup, or move it away and review the case again.",
 )
+REVIEW_UNUSED = _note(
+    "REVIEW_UNUSED",
+    "Cases were reviewed that the sources do not have, or that have another name now.",
+    "Nothing to do if they were taken out; a case of a DICOM tree is renamed when a second series "
+    "comes into its folder: give each series a folder of its own.",
+)
 
 READMITTED = _note(
     "READMITTED",

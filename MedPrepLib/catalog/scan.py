@@ -203,10 +203,12 @@ READING_SHARED = _note(
 ANNOTATION_ORPHANED = _review(
     "ANNOTATION_ORPHANED",
     "Segmentation objects of a source belong to none of its images.",
-    "Export the images they were drawn on as well, or move the objects away.",
+    "Export the images they were drawn on as well, or move the objects away; one whose patient or "
+    "study is written wrongly can be named in a table or laid in a mask folder.",
 )
 ANNOTATION_AMBIGUOUS = _review(
     "ANNOTATION_AMBIGUOUS",
-    "A segmentation object fits several images of its frame of reference; it was given to none.",
+    "A segmentation object fits several images of its frame of reference, or it or a mask folder "
+    "names a series or a folder that several images are in; it was given to none.",
     "Name the image in a table or a mask folder, or export the object with its references.",
 )

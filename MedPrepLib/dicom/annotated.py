@@ -33,8 +33,8 @@ _FRAMES: tuple[Path, ...] = (
     ("ReferencedFrameOfReferenceSequence", "FrameOfReferenceUID"),
     ("StructureSetROISequence", "ReferencedFrameOfReferenceUID"),
 )
-_SERIES_AND_FRAMES = (0x00081115, 0x00200052, 0x30060010, 0x30060020)
-"""The elements at the top that hold these."""
+_REFERENCES = (0x00081115, 0x00081200, 0x00100020, 0x00200052, 0x30060010, 0x30060020)
+"""The elements at the top that hold these, and the patient's ID."""
 _INSTANCES: tuple[Path, ...] = (
     ("ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence",
      "RTReferencedSeriesSequence", "ContourImageSequence", "ReferencedSOPInstanceUID"),
@@ -44,6 +44,10 @@ _INSTANCES: tuple[Path, ...] = (
     ("PerFrameFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence",
      "ReferencedSOPInstanceUID"),
 )  # fmt: skip
+_STUDIES: tuple[Path, ...] = (
+    ("ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence", "ReferencedSOPInstanceUID"),
+    ("StudiesContainingOtherReferencedInstancesSequence", "StudyInstanceUID"),
+)
 _FRAME_POSITIONS: Path = (
     "PerFrameFunctionalGroupsSequence", "PlanePositionSequence", "ImagePositionPatient",
 )  # fmt: skip
@@ -56,13 +60,16 @@ class Annotated:
 
     ``frames``: of reference, those of the regions or of the references; the object's own
     (0020,0052) only where these say nothing, for it may be new. ``points`` (n, 3): LPS
-    millimeters of contour points, or of the first pixels of SEG frames.
+    millimeters of contour points, or of the first pixels of SEG frames. ``patient_id`` is the
+    object's own (0010,0020); ``studies`` are those that it refers to (PS3.3 C.8.8.5, C.12.3).
     """
 
     series: frozenset[str] = frozenset()
     frames: frozenset[str] = frozenset()
     instances: frozenset[str] = frozenset()
     points: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    studies: frozenset[str] = frozenset()
+    patient_id: str = ""
 
 
 def read_annotated(path: str, *, places: bool = True) -> Annotated:
@@ -70,29 +77,31 @@ def read_annotated(path: str, *, places: bool = True) -> Annotated:
     try:
         with BufferedReader(open_regular(path)) as file, pydicom_reading():
             dataset = read_bounded(file, MAX_OBJECT_BYTES)
-            return replace(
-                _whole_images(dataset),
-                instances=_uids(dataset, _INSTANCES),
-                points=_points(dataset) if places else np.empty((0, 3)),
-            )
+            points = _points(dataset) if places else np.empty((0, 3))
+            return replace(_named(dataset), points=points)
     except OSError:
         return Annotated()
 
 
-def read_series_and_frames(path: str) -> Annotated:
-    """The series and frames of reference alone, which stand before all contours."""
-    tags = _SERIES_AND_FRAMES
+def read_references(path: str) -> Annotated:
+    """What stands before all contours: no points, and of the images those of whole series."""
+    tags = _REFERENCES
     try:
         with BufferedReader(open_regular(path)) as file, pydicom_reading():
-            return _whole_images(read_bounded(file, MAX_OBJECT_BYTES, tags=tags, behind=max(tags)))
+            return _named(read_bounded(file, MAX_OBJECT_BYTES, tags=tags, behind=max(tags)))
     except OSError:
         return Annotated()
 
 
-def _whole_images(dataset: Dataset) -> Annotated:
+def _named(dataset: Dataset) -> Annotated:
     own = {str(dataset.get("FrameOfReferenceUID") or "")} - {""}
-    frames = _uids(dataset, _FRAMES) or frozenset(own)
-    return Annotated(series=_uids(dataset, _SERIES), frames=frames)
+    return Annotated(
+        series=_uids(dataset, _SERIES),
+        frames=_uids(dataset, _FRAMES) or frozenset(own),
+        instances=_uids(dataset, _INSTANCES),
+        studies=_uids(dataset, _STUDIES),
+        patient_id=str(dataset.get("PatientID") or ""),
+    )
 
 
 def _uids(dataset: Dataset, paths: tuple[Path, ...]) -> frozenset[str]:

@@ -40,6 +40,7 @@ class Arranged(msgspec.Struct, frozen=True):
     ``announced`` is the number of images the headers speak of, None when they do not say.
     ``left_aside`` are files of the series that are no slice of it (localizers, copies, slices
     beyond a gap). ``part`` is what this volume is called where the series holds several.
+    ``stack_mm``: where a gap leaves slices aside, the heights of all, mm from the first in use.
     """
 
     headers: tuple[SliceHeader, ...]
@@ -48,6 +49,7 @@ class Arranged(msgspec.Struct, frozen=True):
     announced: int | None = None
     left_aside: tuple[SliceHeader, ...] = ()
     part: str = ""
+    stack_mm: tuple[float, ...] = ()
 
 
 class _Slices(NamedTuple):
@@ -164,14 +166,24 @@ def _arrange_stack(found: _Slices, item: str, settings: Screen, *, whole: bool =
     if not rejects(copies):
         used, geometry, problems = _volume(stack, item, settings)
         findings += problems
-    lost = [h for h in kept if h not in frozenset(used.headers)] if used is not stack else []
+    lost, heights = _left_out(stack, used)
     return Arranged(
         headers=used.headers,
         geometry=geometry,
         findings=tuple(findings),
         announced=announced,
         left_aside=(*found.scouts, *dropped, *lost),
+        stack_mm=heights,
     )
+
+
+def _left_out(stack: Stack, used: Stack) -> tuple[tuple[SliceHeader, ...], tuple[float, ...]]:
+    """The slices beyond a gap, and the heights of all slices from the first that is used."""
+    if used is stack:
+        return (), ()
+    kept = frozenset(used.headers)
+    lost = tuple(h for h in stack.headers if h not in kept)
+    return lost, tuple((stack.heights_mm - used.heights_mm[0]).tolist())
 
 
 def _volume(

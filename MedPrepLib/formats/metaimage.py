@@ -64,7 +64,7 @@ def read_header(
     size = _size(fields)
     dtype = _dtype(fields)
     compressed = _is_true(fields, "CompressedData")
-    local = data_name.upper() == "LOCAL"
+    local = _is_local(data_name)
     data_path = path if local else neighbor(path, data_name, root)
     promised = int(np.prod(size, dtype=object)) * dtype.itemsize
     offset = offset if local else _skip(fields, data_path, promised)
@@ -86,6 +86,16 @@ def read_metaimage(path: Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     data = read_voxels(header.data_path, header.offset, header.dtype, shape, encoding)
     array = data.reshape(shape).astype(header.dtype.newbyteorder("="), copy=False)
     return Volume(array, header.geometry)
+
+
+def data_place(path: Path, head: bytes) -> Path:
+    """The file with the voxels of the header ``head`` of ``path``; raises FileFaultError."""
+    data_name = _parse(head)[1]
+    return path if _is_local(data_name) else neighbor(path, data_name)
+
+
+def _is_local(data_name: str) -> bool:
+    return data_name.upper() == "LOCAL"
 
 
 def _parse(head: bytes) -> tuple[dict[str, str], str, int]:

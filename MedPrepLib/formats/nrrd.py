@@ -184,6 +184,12 @@ def require_scalar(header: NrrdHeader) -> None:
         raise FileFaultError(catalog.FOUR_D, f"the NRRD holds {count} values per voxel")
 
 
+def data_place(path: Path, head: bytes) -> Path:
+    """The file with the voxels of the header ``head`` of ``path``; raises FileFaultError."""
+    fields, _, offset = _parse(head)
+    return _data_place(path, fields, offset, None)[0]
+
+
 def _parse(head: bytes) -> tuple[dict[str, str], dict[str, str], int]:
     """Fields, keys and the offset of the data (the end, for a detached header)."""
     match = _MAGIC.match(head)

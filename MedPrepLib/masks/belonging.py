@@ -7,36 +7,44 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import MaskReading
-from MedPrepLib.dicom.annotated import Annotated, read_annotated, read_series_and_frames
-from MedPrepLib.findings import Finding
+from MedPrepLib.dicom.annotated import Annotated, read_annotated, read_references
+from MedPrepLib.dicom.people import are_two_patients, known_id
+from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.masks.objects import kind_of
 
 
 @dataclass(frozen=True)
 class ImageIdentity:
-    """The UIDs of a DICOM image; private. Empty ones are unknown and compared with nothing."""
+    """The UIDs of a DICOM image; private. Empty ones are unknown and compared with nothing.
+
+    ``patient_id``: as its slices say (0010,0020), whatever a folder or a table calls the patient.
+    """
 
     series_uid: str = ""
     frame_of_reference_uid: str = ""
     instances: frozenset[str] = frozenset()
+    patient_id: str = ""
 
 
 def other_series(reading: MaskReading, image: ImageIdentity, item: str) -> tuple[Finding, ...]:
     """OTHER_SERIES for every file of a reading whose references are not those of its image.
 
     RTSTRUCT and SEG only. One that names an image of the series belongs to it, whatever else it
-    names. What was compared is said in words; UIDs never are.
+    names. A note where only the named images are others and series and patient are the same: whole
+    collections were published with new UIDs of their images and old ones in their structures.
+    What was compared is said in words; UIDs never are.
     """
     findings = []
     for number, part in enumerate(reading.parts, start=1):
         if _is_object(Path(part.path)):
-            differs = _difference(read_series_and_frames(part.path), image)
-            if differs:  # but it may name images of the series among others
-                differs = _difference(read_annotated(part.path, places=False), image)
+            mask = _references(part.path, image)
+            differs = _difference(mask, image)
             if differs:
                 of = f"file {number} of {len(reading.parts)}: " if len(reading.parts) > 1 else ""
-                findings.append(catalog.OTHER_SERIES.at(item, of + differs))
+                finding = catalog.OTHER_SERIES.at(item, of + differs)
+                same = _is_same(mask, image)
+                findings.append(finding.with_severity(Severity.NOTE) if same else finding)
     return tuple(findings)
 
 
@@ -47,6 +55,16 @@ def _is_object(path: Path) -> bool:
         return False  # said when the file is read
 
 
+def _references(path: str, image: ImageIdentity) -> Annotated:
+    """What a mask refers to, read to its end only where its beginning leaves a doubt.
+
+    It may name images of the series among others, or with its contours only.
+    """
+    mask = read_references(path)
+    named = bool(mask.instances or not image.instances)
+    return mask if named and not _difference(mask, image) else read_annotated(path, places=False)
+
+
 def _difference(mask: Annotated, image: ImageIdentity) -> str:
     """What speaks against the image, in words; empty when nothing does."""
     if mask.instances & image.instances:
@@ -54,15 +72,27 @@ def _difference(mask: Annotated, image: ImageIdentity) -> str:
     elsewhere = bool(image.series_uid and mask.series and image.series_uid not in mask.series)
     frame = image.frame_of_reference_uid
     other_frame = bool(frame and mask.frames and frame not in mask.frames)
-    if not (elsewhere or other_frame):
+    other_slices = bool(mask.instances and image.instances)
+    other_patient = are_two_patients(mask.patient_id, image.patient_id)
+    if not (elsewhere or other_frame or other_slices or other_patient):
         return ""
     words = [
         _compared("series", elsewhere, bool(mask.series and image.series_uid)),
         _compared("frame of reference", other_frame, bool(mask.frames and frame)),
     ]
-    if mask.instances and image.instances:
+    if other_slices:
         words.append(f"none of the {len(mask.instances)} images it names is a slice of this image")
+    if other_patient:
+        words.append("it carries the ID of another patient")
     return "the mask refers to " + ", ".join(words)
+
+
+def _is_same(mask: Annotated, image: ImageIdentity) -> bool:
+    """True where both say that series and patient are the same, and no frame says otherwise."""
+    patient, frame = known_id(image.patient_id), image.frame_of_reference_uid
+    same_patient = bool(patient) and patient == known_id(mask.patient_id)
+    same_frame = not frame or not mask.frames or frame in mask.frames
+    return same_patient and same_frame and image.series_uid in mask.series
 
 
 def _compared(what: str, other: bool, known: bool) -> str:

@@ -106,7 +106,7 @@ def _header_voxels(task: CaseTask) -> int:
 
 def _file_bytes(task: CaseTask) -> int:
     try:
-        return sum(Path(path).stat().st_size for path in task.candidate.case.image.paths)
+        return sum(Path(path).stat().st_size for path in task.candidate.case.image_paths)
     except OSError:
         return 0
 

@@ -51,7 +51,8 @@ def _bytes_of(task: CaseTask) -> int:
     if image.geometry is not None:
         i, j, k = image.geometry.size
         return BYTES_PER_VOXEL * i * j * k
-    return sum(Path(path).stat().st_size for path in image.paths if Path(path).is_file())
+    paths = (*image.paths, *image.data_paths)
+    return sum(Path(path).stat().st_size for path in paths if Path(path).is_file())
 
 
 def shown(count: float) -> str:

@@ -162,7 +162,7 @@ def _acceptable(code: str) -> bool:
 def _judged(task: CaseTask) -> _Judged:
     case = task.candidate.case
     names = private_names(case, task.study.privacy.case_names)
-    return _Judged(case.image.paths, case.drawn_paths, task.seen, names)
+    return _Judged(case.image_paths, case.drawn_paths, task.seen, names)
 
 
 def _kept(order: Order) -> _Kept:

@@ -61,7 +61,14 @@ def _mask_reading(
     adopt = reviewwork.adopts(task, reading.rater)
     limits = _align_limits(task)
     aligned = align_reading(
-        reading, geometry, study.schema(), limits, item, adopt=adopt, image=_identity(task)
+        reading,
+        geometry,
+        study.schema(),
+        limits,
+        item,
+        adopt=adopt,
+        image=_identity(task),
+        source=draft.case.image,
     )
     findings = list(aligned.findings)
     own = judged(findings, study.screen.severity)
@@ -99,9 +106,10 @@ def _align_limits(task: CaseTask) -> Align:
 def _identity(task: CaseTask) -> ImageIdentity:
     from MedPrepLib.masks.belonging import ImageIdentity
 
-    links = task.candidate.case.links
-    instances = frozenset(header.sop_uid for header in task.candidate.slices)
-    return ImageIdentity(links.series_uid, links.frame_of_reference_uid, instances - {""})
+    links, slices = task.candidate.case.links, task.candidate.slices
+    instances = frozenset(header.sop_uid for header in slices) - {""}
+    patient = slices[0].patient_id if slices else ""
+    return ImageIdentity(links.series_uid, links.frame_of_reference_uid, instances, patient)
 
 
 def _voxels_per_segment(segmentation: Segmentation) -> dict[str, int]:

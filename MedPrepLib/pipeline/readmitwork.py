@@ -101,7 +101,7 @@ def _problem(task: CaseTask, entry: Entry) -> Finding | None:
         return catalog.READMISSION_STALE.at(task.name, message)
     case = task.candidate.case
     try:
-        now = judged_data(judged_paths(entry.code, case.image.paths, case.drawn_paths))
+        now = judged_data(judged_paths(entry.code, case.image_paths, case.drawn_paths))
     except OSError:
         now = ""
     if now != entry.judged:

@@ -13,7 +13,13 @@ from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.order import IDENTITIES, Order
 from MedPrepLib.pipeline.shards import share
-from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, unknown_readmissions, watched
+from MedPrepLib.pipeline.tasks import (
+    case_tasks,
+    scan_cases,
+    unknown_readmissions,
+    unknown_reviews,
+    watched,
+)
 from MedPrepLib.progress import Listener
 from MedPrepLib.scan import Scanned
 from MedPrepLib.scan.dates import reading_order
@@ -43,7 +49,8 @@ def look_at_sources(order: Order, ledger: Ledger, key: SiteKey, listen: Listener
         tasks = share(tasks, order.shard)
     else:
         _write_identities(order, scanned, names)
-        findings += unknown_readmissions(order, tasks) if tasks else ()
+        if tasks:
+            findings += unknown_readmissions(order, tasks) + unknown_reviews(order, tasks)
     return Sources(scanned, names, dated, watched(tasks), scanned.findings + findings)
 
 

@@ -132,6 +132,16 @@ def unknown_readmissions(order: Order, tasks: Sequence[CaseTask]) -> tuple[Findi
     return (catalog.READMISSION_UNUSED.at("re-admissions", message),)
 
 
+def unknown_reviews(order: Order, tasks: Sequence[CaseTask]) -> tuple[Finding, ...]:
+    """A note when there are reviews of cases that the sources do not have."""
+    reviewed = ReviewStore(order.base / order.study.reviews).cases()
+    missing = set(reviewed) - {task.name for task in tasks}
+    if not missing:
+        return ()
+    message = f"{len(missing)} of {len(reviewed)} reviewed cases are not in the sources"
+    return (catalog.REVIEW_UNUSED.at("reviews", message),)
+
+
 def inputs_of(task: CaseTask) -> str:
     """A fingerprint of everything that went into a watched case: what is known of it, its files."""
     people = (task.reviews, task.readmissions)

@@ -19,6 +19,7 @@ from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.scan.centers import CenterTable, read_centers
+from MedPrepLib.scan.detached import with_data_files
 from MedPrepLib.scan.dicomtree import scan_dicom_tree
 from MedPrepLib.scan.folders import scan_folders, scan_nnunet
 from MedPrepLib.scan.found import Candidate, Scanned
@@ -51,7 +52,8 @@ def scan(
             if isinstance(found, Finding):
                 findings.append(found)
             else:
-                candidates.append(_placed(found, source, base / source.path, tables.get(index)))
+                whole = with_data_files(found)
+                candidates.append(_placed(whole, source, base / source.path, tables.get(index)))
                 on_case(found.case.id)
         if index in tables:
             findings += tables[index].unused(_called(index))

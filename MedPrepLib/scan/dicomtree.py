@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from MedPrepLib import catalog
-from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import DicomSource, Screen
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding
@@ -44,9 +43,12 @@ def scan_dicom_tree(
     headers, others, unreadable = reader.read(listings_below(root, masks), called)
     count = reader.files_seen - before
     yield from unreadable
-    groups, unplaced = find_images(group_series(headers), screen, called)
+    groups = group_series(headers)
+    objects, unplaced = find_images(groups, screen, called)
     yield from (*describe_objects(groups, called), *unplaced)
     images = [g for g in groups if g.kind == "image"]
+    yield from _unclear_masks(masks, images, root, source, called)
+    shared_uids = _repeated(g.series_uid for g in images)
     for group, item in zip(images, _names(images, root), strict=True):
         volumes = found_volumes(group, item, screen)
         names = [part_name(item, volume) for volume in volumes]
@@ -54,7 +56,9 @@ def scan_dicom_tree(
             drawn_in(masks / name, source.annotations) if masks and name != item else Drawn()
             for name in names
         ]
-        shared = Shared(_attached(group, groups, images), _drawn(masks, group, item, source), own)
+        attached = annotation_readings(objects.get(group.key, ()))
+        uid = "" if group.series_uid in shared_uids else group.series_uid
+        shared = Shared(attached, _drawn(masks, (item, uid), source), own)
         for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
             person = msgspec.structs.replace(volume.image.patient, center=source.center)
             yield candidate(name, person, volume.image, volume.drawn, source.modality)
@@ -65,13 +69,20 @@ def scan_dicom_tree(
 
 
 def _names(images: Sequence[SeriesGroup], root: Path) -> list[str]:
-    """The series' folder relative to the root; several in one folder get a part of their hash."""
+    """The series' folder relative to the root; several in one folder get a part of their hash.
+
+    All of them, also the one that was there first: no name may depend on what came when.
+    """
     folders = [_folder(group, root) for group in images]
-    crowded = {folder for folder, count in Counter(folders).items() if count > 1}
+    crowded = _repeated(folders)
     return [
         f"{folder}~{sha256(group.key.encode()).hexdigest()[:8]}" if folder in crowded else folder
         for folder, group in zip(folders, images, strict=True)
     ]
+
+
+def _repeated(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name, count in Counter(names).items() if count > 1)
 
 
 def _folder(group: SeriesGroup, root: Path) -> str:
@@ -80,25 +91,27 @@ def _folder(group: SeriesGroup, root: Path) -> str:
     return folder if folder != "." else root.name
 
 
-def _attached(
-    group: SeriesGroup, groups: Sequence[SeriesGroup], images: Sequence[SeriesGroup]
-) -> tuple[MaskReading, ...]:
-    """The segmentation objects that refer to this series; without a reference, to an only one."""
-    mine = [
-        other
-        for other in groups
-        if other.kind in ("rtstruct", "seg")
-        and (
-            group.series_uid in other.referenced_series
-            or (not other.referenced_series and len(images) == 1)
-        )
-    ]
-    return annotation_readings(mine)
-
-
-def _drawn(masks: Path | None, group: SeriesGroup, item: str, source: DicomSource) -> Drawn:
-    """What lies in the mask folder of a case, called by its name or its SeriesInstanceUID."""
+def _drawn(masks: Path | None, names: Sequence[str], source: DicomSource) -> Drawn:
+    """What lies in the mask folder of a case, called by the first of its names that has one."""
     if masks is None:
         return Drawn()
-    named = drawn_in(masks / item, source.annotations)
-    return named if named != Drawn() else drawn_in(masks / group.series_uid, source.annotations)
+    drawn = (drawn_in(masks / name, source.annotations) for name in names if name)
+    return next((found for found in drawn if found != Drawn()), Drawn())
+
+
+def _unclear_masks(
+    masks: Path | None, images: Sequence[SeriesGroup], root: Path, source: DicomSource, called: str
+) -> Iterator[Finding]:
+    """ANNOTATION_AMBIGUOUS for mask folders whose name is that of several series.
+
+    As where a second series came into the folder of a case, or where series share a UID.
+    """
+    folders = _repeated(_folder(group, root) for group in images)
+    names = folders | _repeated(group.series_uid for group in images) - {""}
+    count = sum(_drawn(masks, (name,), source) != Drawn() for name in names)
+    if count:
+        message = (
+            f"{count} mask folders are called by a folder or a UID that several series have; "
+            "whose are they?"
+        )
+        yield catalog.ANNOTATION_AMBIGUOUS.at(called, message)

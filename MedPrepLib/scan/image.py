@@ -90,7 +90,9 @@ def found_volumes(group: SeriesGroup, item: str, screen: Screen) -> tuple[ImageF
         headers = arranged.headers or group.headers
         scan, patient, links = scan_facts(headers, screen.key_tags)
         paths = tuple(header.path for header in headers)
-        source = ImageSource("dicom", paths, arranged.geometry, arranged.part)
+        source = ImageSource(
+            "dicom", paths, arranged.geometry, arranged.part, stack_mm=arranged.stack_mm
+        )
         found.append(ImageFound(source, scan, patient, links, arranged.headers, arranged.findings))
     return tuple(found)
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from MedPrepLib.config import parse_study
-from MedPrepLib.dicom.annotated import read_annotated, read_series_and_frames
+from MedPrepLib.dicom.annotated import read_annotated, read_references
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.masks.objects import LABELMAP_SEG_CLASS, RTSTRUCT_CLASS, SEG_CLASS
@@ -21,6 +21,7 @@ from MedPrepLib.pipeline import Order, Summary, run
 from MedPrepLib.scan import Scanned, scan
 
 FRAME, OTHER_FRAME = "1.2.9", "1.2.77"
+SAME_SERIES = "1.2.55"
 STUDY = """
 name = "objects"
 [[sources]]
@@ -52,17 +53,21 @@ def structure(
     roi_frame: str = "",
     instances: tuple[str, ...] = (),
     k: float = 1.0,
+    own: dict[str, str] | None = None,
+    study: str = "",
 ) -> Path:
     """An RTSTRUCT with one square contour on slice ``k`` of the series of dicom_files.
 
-    Each reference is written where the standard has it, and only if it is given.
+    Each reference is written where the standard has it, and only if it is given. ``own`` are
+    attributes of the object itself, ``study`` is the one that it refers to.
     """
     ds = item(SOPClassUID=RTSTRUCT_CLASS, SOPInstanceUID=generate_uid(), Modality="RTSTRUCT")
+    ds.update(item(**(own or {})))
     images = [item(ReferencedSOPInstanceUID=uid) for uid in instances]
     if series:
         of = item(SeriesInstanceUID=series, ContourImageSequence=images)
-        study = item(RTReferencedSeriesSequence=[of])
-        ds.ReferencedFrameOfReferenceSequence = [item(RTReferencedStudySequence=[study])]
+        in_study = item(RTReferencedSeriesSequence=[of], ReferencedSOPInstanceUID=study)
+        ds.ReferencedFrameOfReferenceSequence = [item(RTReferencedStudySequence=[in_study])]
         images = []
     if frame:
         ds.FrameOfReferenceUID = frame
@@ -103,6 +108,16 @@ def given(found: Scanned) -> dict[str, int]:
 
 def said(found: Scanned) -> list[Finding]:
     return [f for f in found.findings if f.code.startswith("ANNOTATION_")]
+
+
+def of_patient(patient: str, study: str = "1.2.3") -> Callable[[Dataset, int], None]:
+    """Slices as an anonymizer leaves them that gives every series and frame the same UID."""
+
+    def edit(ds: Dataset, k: int) -> None:
+        ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID = patient, study, SAME_SERIES
+        ds.SOPInstanceUID = f"{SAME_SERIES}.{study}.{patient}.{k}"
+
+    return edit
 
 
 @pytest.fixture
@@ -226,6 +241,102 @@ def test_a_damaged_object_without_references_is_said(tmp_path, raw):
     assert [f.code for f in said(scanned(tmp_path))] != []
 
 
+# --- several series with one UID -----------------------------------------------------------------
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("patient", ["2", " 2 ", "", "anonymous"])
+def test_what_was_drawn_on_one_patient_is_never_given_to_another(tmp_path, raw, patient, named):
+    write_series(raw / "p1", 4, of_patient("1"))
+    uid = series_of(write_series(raw / "p2", 4, of_patient("2"))[0])[1]
+    own = {"PatientID": patient, "StudyInstanceUID": "1.2.3"}
+    structure(raw / "rs.dcm", series=SAME_SERIES, instances=(uid,) if named else (), own=own)
+    found = scanned(tmp_path)
+    told = named or "2" in patient  # one of the two says whose it is
+    assert given(found) == {"p1": 0, "p2": int(told)}
+    assert [f.code for f in said(found)] == ([] if told else ["ANNOTATION_AMBIGUOUS"])
+
+
+def test_slices_of_another_patient_are_no_reason_to_take_what_was_drawn(tmp_path, raw):
+    uid = series_of(write_series(raw / "p1", 4, of_patient("1"))[0])[1]
+    own = {"PatientID": "2"}
+    structure(raw / "series.dcm", series=SAME_SERIES, own=own)
+    structure(raw / "slice.dcm", instances=(uid,), own=own)
+    structure(raw / "frame.dcm", frame=FRAME, own=own)
+    structure(raw / "nothing.dcm", own=own)
+    found = scanned(tmp_path)
+    assert given(found) == {"p1": 0}
+    (finding,) = said(found)
+    assert finding.message == (
+        "4 segmentation objects belong to no image here: 3 refer to images of another patient or "
+        "study than their own, 1 refer to nothing"
+    )
+
+
+def test_of_two_studies_of_a_patient_the_one_that_was_drawn_on_is_meant(tmp_path, raw):
+    write_series(raw / "before", 4, of_patient("1", "1.2.3"))
+    write_series(raw / "after", 4, of_patient("1", "1.2.4"))
+    own = {"PatientID": "1", "StudyInstanceUID": "1.2.4"}
+    structure(raw / "same_study.dcm", series=SAME_SERIES, own=own)
+    own["StudyInstanceUID"] = "1.2.999"
+    structure(raw / "study_named.dcm", series=SAME_SERIES, own=own, study="1.2.4")
+    slices = (f"{SAME_SERIES}.1.2.4.1.2",)
+    structure(raw / "slice_named.dcm", series=SAME_SERIES, own=own, instances=slices)
+    structure(raw / "another.dcm", series=SAME_SERIES, own=own)
+    found = scanned(tmp_path)
+    assert given(found) == {"before": 0, "after": 3}
+    (finding,) = said(found)
+    assert "1 refer to images of another patient or study" in finding.message
+
+
+def test_a_frame_of_reference_that_two_patients_share_is_a_question(tmp_path, raw):
+    write_series(raw / "p1", 4, of_patient("1"))
+    write_series(raw / "p2", 4, of_patient("2"))
+    structure(raw / "rs.dcm", frame=FRAME)
+    found = scanned(tmp_path)
+    assert given(found) == {"p1": 0, "p2": 0}
+    assert [f.code for f in said(found)] == ["ANNOTATION_AMBIGUOUS"]
+    structure(raw / "rs.dcm", frame=FRAME, own={"PatientID": "2"})
+    assert given(scanned(tmp_path)) == {"p1": 0, "p2": 1}
+
+
+def with_masks(folder: Path) -> Scanned:
+    text = STUDY.replace('path = "raw"', 'path = "raw"\nmasks = "masks"')
+    return scan(parse_study(text), folder)
+
+
+def drawn(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "ana.nii.gz").write_bytes(b"")
+
+
+def test_a_mask_folder_called_by_a_uid_that_patients_share_is_a_question(tmp_path, raw):
+    write_series(raw / "p1", 4, of_patient("1"))
+    drawn(tmp_path / "masks" / SAME_SERIES)
+    assert (given(with_masks(tmp_path)), said(with_masks(tmp_path))) == ({"p1": 1}, [])
+    write_series(raw / "p2", 4, of_patient("2"))
+    found = with_masks(tmp_path)
+    assert given(found) == {"p1": 0, "p2": 0}
+    (finding,) = said(found)
+    assert finding.code == "ANNOTATION_AMBIGUOUS"
+    assert finding.message.startswith("1 mask folders are called by a folder or a UID")
+
+
+def test_a_mask_folder_is_asked_about_when_a_second_series_renames_its_case(tmp_path, raw):
+    (path, *_) = write_series(raw / "x", 4)
+    drawn(tmp_path / "masks" / "x")
+    assert (given(with_masks(tmp_path)), said(with_masks(tmp_path))) == ({"x": 1}, [])
+    for number, other in enumerate(write_series(tmp_path / "other", 4)):
+        shutil.move(other, raw / "x" / f"other{number}")
+    found = with_masks(tmp_path)
+    assert [name[:2] for name in given(found)] == ["x~", "x~"]
+    assert set(given(found).values()) == {0}
+    assert [f.code for f in said(found)] == ["ANNOTATION_AMBIGUOUS"]
+    uid = series_of(path)[0]
+    (tmp_path / "masks" / "x").rename(tmp_path / "masks" / uid)
+    found = with_masks(tmp_path)
+    assert sorted(given(found).values()) == [0, 1]
+    assert said(found) == []
+
+
 def test_every_object_of_the_sarcoma_cohort_finds_its_image(shared_data, tmp_path):
     source = shared_data / "cohort/sts/STS_001"
     for name in ("CT", "PET"):
@@ -279,10 +390,11 @@ def test_series_and_frames_are_the_same_where_contours_are_not_read(shared_data)
         with path.open("rb") as stream:
             if not any(uid.encode() in stream.read(400) for uid in OBJECTS):
                 continue
-        whole, quick = read_annotated(str(path)), read_series_and_frames(str(path))
+        whole, quick = read_annotated(str(path)), read_references(str(path))
         assert (quick.series, quick.frames) == (whole.series, whole.frames)
         named += bool(quick.series and quick.frames)
-        assert not quick.instances
+        assert quick.patient_id == whole.patient_id
+        assert quick.instances <= whole.instances
     assert named > 10
 
 
@@ -303,3 +415,27 @@ def test_slices_that_a_mask_names_are_compared(tmp_path, raw):
     (case,) = attached_by_table(tmp_path, series="1.2.3.999", instances=("1.2.5", "1.2.6")).included
     (finding,) = [f for f in case.findings if f.code == "OTHER_SERIES"]
     assert "none of the 2 images it names is a slice of this image" in finding.message
+
+
+@pytest.mark.parametrize(("patient", "severity"), [("0042", "note"), ("", "review")])
+def test_a_mask_that_names_other_slices_of_the_series_is_told(tmp_path, raw, patient, severity):
+    """The structures of a published collection name no image that was published with them."""
+    uid = series_of(write_series(raw / "a", 4)[0])[0]
+    own = {"PatientID": patient}
+    (case,) = attached_by_table(tmp_path, series=uid, instances=("1.2.5",), own=own).included
+    (finding,) = [f for f in case.findings if f.code == "OTHER_SERIES"]
+    assert finding.severity.word == severity
+    assert "the same series" in finding.message
+    assert "none of the 1 images it names is a slice of this image" in finding.message
+    assert (case.readings[0].grid.cause == "other series") is (severity == "review")
+
+
+def test_a_mask_that_carries_another_patients_id_is_told_without_the_id(tmp_path, raw):
+    uid = series_of(write_series(raw / "a", 4)[0])[0]
+    for patient, codes in (("777", ["OTHER_SERIES"]), ("0042 ", []), ("anonymous", [])):
+        own = {"PatientID": patient}
+        (case,) = attached_by_table(tmp_path, series=uid, frame=FRAME, own=own).included
+        told = [f for f in case.findings if f.code == "OTHER_SERIES"]
+        assert [f.code for f in told] == codes
+        assert all("carries the ID of another patient" in f.message for f in told)
+        assert "777" not in "".join(f.message for f in case.findings)

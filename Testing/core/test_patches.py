@@ -446,7 +446,9 @@ def test_batches_are_the_same_whatever_the_number_of_threads(cohort: Path):
 
 
 def test_the_memory_of_batches_is_used_again_unless_asked_not_to(raw: Path):
-    dataset = PatchDataset(raw, SIZE, "train", samples_per_case=20, as_torch=False)
+    dataset = PatchDataset(
+        raw, SIZE, "train", window="percentiles", samples_per_case=20, as_torch=False
+    )
     for reuse, expected in ((True, 3), (False, 20)):
         kept = [b["image"] for b in ThreadLoader(dataset, 2, prefetch=3, reuse=reuse)]
         assert len({array.ctypes.data for array in kept}) == expected

@@ -283,3 +283,14 @@ def test_a_segment_that_is_no_label_is_refused_if_it_holds_anything():
     layer[0] = 1
     with pytest.raises(LabelError, match="'Segment_1' is no label of the study"):
         from_drawing(Segmentation((layer,), GRID, drawn.segments), schema)
+
+
+def test_reviews_of_cases_that_are_gone_or_renamed_are_noted(tmp_path, masks):
+    first = finished(tmp_path)
+    store = ReviewStore(tmp_path / "reviews")
+    store.save(Review(CASE, "eva", "approved", inputs=hashes(first)))
+    assert not [f for f in finished(tmp_path).findings if f.code == "REVIEW_UNUSED"]
+    (tmp_path / "raw" / "north" / "p1" / "c1").rename(tmp_path / "raw" / "north" / "p1" / "c2")
+    (finding,) = [f for f in finished(tmp_path).findings if f.code == "REVIEW_UNUSED"]
+    assert (finding.item, finding.severity) == ("reviews", Severity.NOTE)
+    assert finding.message == "1 of 1 reviewed cases are not in the sources"

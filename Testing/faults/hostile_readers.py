@@ -76,7 +76,8 @@ def dicom(path: Path) -> Refused:
         assert raised(lambda: _PARSER.read(str(path)), ReadError), "just one reader refuses it"
         return (type(error).__name__,)
     assert _PARSER.read(str(path)) == header
-    groups, findings = find_images(group_series([header]), SCREEN, "source")
+    groups = group_series([header])
+    _, findings = find_images(groups, SCREEN, "source")
     findings += describe_objects(groups, "source")
     raised(lambda: suv_factor(header), SuvUnknownError)
     arranged = arrange([header], "case", SCREEN)
