@@ -35,6 +35,7 @@ SOURCES: Mapping[str, str] = MappingProxyType({
     "MIXED_ORIENTATION": "ImageOrientationPatient (0020,0037), PS3.3 C.7.6.2.",
     "MIXED_SIZE": "Rows (0028,0010), Columns (0028,0011), PixelSpacing (0028,0030).",
     "MIXED_BIT_DEPTH": "BitsAllocated (0028,0100), PixelRepresentation (0028,0103).",
+    "MIXED_RESCALE": "RescaleIntercept (0028,1052), RescaleSlope (0028,1053).",
     "GANTRY_TILT": f"{_STACK}: drift of the origin within the slice plane over the whole stack.",
     "NO_POSITION": f"{_STACK}; InstanceNumber (0020,0013) tells no place.",
     "COLOR_IMAGE": "SamplesPerPixel (0028,0002), PS3.3 C.7.6.3.",

@@ -99,6 +99,11 @@ MIXED_BIT_DEPTH = _final(
     "Slices of one series differ in bit depth or sign.",
     "Export the series again from the scanner or archive, without conversion.",
 )
+MIXED_RESCALE = _final(
+    "MIXED_RESCALE",
+    "Some slices of one series lack the rescale slope or intercept that the others have.",
+    "Export the series again from the scanner or archive; what these slices measure in is unknown.",
+)
 GANTRY_TILT = _final(
     "GANTRY_TILT",
     "The slices are sheared against their stacking direction (a tilted gantry).",

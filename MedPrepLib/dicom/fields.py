@@ -196,8 +196,8 @@ FIELDS: tuple[Field, ...] = (
     Field("padding_value", "PixelPaddingValue", 0x00280120, stored_value),
     Field("padding_limit", "PixelPaddingRangeLimit", 0x00280121, stored_value),
     Field("burned_in", "BurnedInAnnotation", 0x00280301, code),
-    Field("intercept", "RescaleIntercept", 0x00281052, number, vital=True),
-    Field("slope", "RescaleSlope", 0x00281053, number, vital=True),
+    Field("rescale_intercept", "RescaleIntercept", 0x00281052, number, vital=True),
+    Field("rescale_slope", "RescaleSlope", 0x00281053, number, vital=True),
     Field("lossy", "LossyImageCompression", 0x00282110, code),
 )
 PRIVATE_B_VALUES: dict[str, Field] = {

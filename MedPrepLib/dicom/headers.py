@@ -109,8 +109,8 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     pixel_spacing: Pair | None = None
     position: Triple | None = None
     orientation: Six | None = None
-    slope: float = 1.0
-    intercept: float = 0.0
+    rescale_slope: float | None = None
+    rescale_intercept: float | None = None
     padding_value: int | None = None
     padding_limit: int | None = None
     pixel_offset: int = -1
@@ -142,6 +142,16 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     def is_native(self) -> bool:
         """True when the pixels lie in the file as plain numbers."""
         return self.transfer_syntax in NATIVE and self.pixel_length >= 0
+
+    @property
+    def slope(self) -> float:
+        """RescaleSlope (0028,1053); where it is absent, stored values are the values: 1."""
+        return 1.0 if self.rescale_slope is None else self.rescale_slope
+
+    @property
+    def intercept(self) -> float:
+        """RescaleIntercept (0028,1052); 0 where it is absent."""
+        return 0.0 if self.rescale_intercept is None else self.rescale_intercept
 
     @property
     def frame_bytes(self) -> int:

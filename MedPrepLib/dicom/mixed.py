@@ -1,9 +1,9 @@
-"""Slices of one series that cannot stand in one stack: other orientation, size or bit depth."""
+"""Slices of one series that cannot stand in one stack: other orientation, size or scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,8 +21,22 @@ SPACING_TOLERANCE = 1e-4
 """Largest relative difference of PixelSpacing: 0.05 mm over 512 mm."""
 
 
+class _RescaleValue(NamedTuple):
+    """What turns stored values into those of the modality, and what its absence means."""
+
+    name: str
+    value_of: Callable[[SliceHeader], float | None]
+    absent: float
+
+
+_RESCALE = (
+    _RescaleValue("RescaleIntercept (0028,1052)", lambda h: h.rescale_intercept, 0.0),
+    _RescaleValue("RescaleSlope (0028,1053)", lambda h: h.rescale_slope, 1.0),
+)
+
+
 def mixed_findings(stack: Stack, item: str) -> list[Finding]:
-    """Orientation, size, spacing and bit depth that are not the same in every slice.
+    """Orientation, size, spacing and bit depth that differ between slices, a scale that some lack.
 
     Slices are numbered in stack order; where orientations differ, that order means nothing and
     the sets are counted instead.
@@ -40,6 +54,7 @@ def mixed_findings(stack: Stack, item: str) -> list[Finding]:
     depths = _sets(stack.headers, _depth_key)
     if len(depths) > 1:
         findings.append(catalog.MIXED_BIT_DEPTH.at(item, _odd_ones(depths, _depth, numbered)))
+    findings += _rescale_findings(stack.headers, item, numbered=numbered)
     return findings
 
 
@@ -100,6 +115,29 @@ def _spacing_key(header: SliceHeader) -> tuple[float, float]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
+
+
+def _rescale_findings(
+    headers: Sequence[SliceHeader], item: str, *, numbered: bool
+) -> list[Finding]:
+    """Slices without the rescale value that others have: a CT's are 1024 HU off their neighbors.
+
+    Scales that differ are applied slice by slice. An absent one means slope 1 and intercept 0, so
+    nothing is in doubt where that is what the other slices say.
+    """
+    doubtful = [r for r in _RESCALE if not {r.value_of(h) for h in headers} <= {None, r.absent}]
+
+    def lacking(header: SliceHeader) -> tuple[str, ...]:
+        return tuple(r.name for r in doubtful if r.value_of(header) is None)
+
+    sets = _sets(headers, lacking)
+    if len(sets) == 1:
+        return []
+    return [catalog.MIXED_RESCALE.at(item, _odd_ones(sets, _rescale, numbered))]
+
+
+def _rescale(lacking: tuple[str, ...]) -> str:
+    return " and ".join(f"no {name}" for name in lacking) or "slope and intercept"
 
 
 def _depth_key(header: SliceHeader) -> tuple[int, int, int]:

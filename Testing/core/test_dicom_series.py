@@ -339,6 +339,65 @@ def test_a_slice_of_another_bit_depth_or_sign_is_named(tmp_path, change):
     assert "the usual is 12 of 16 bits unsigned" in message
 
 
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        (["RescaleIntercept"], "no RescaleIntercept (0028,1052)"),
+        (
+            ["RescaleIntercept", "RescaleSlope"],
+            "no RescaleIntercept (0028,1052) and no RescaleSlope (0028,1053)",
+        ),
+    ],
+)
+def test_a_slice_without_the_rescale_values_of_the_others_is_named(tmp_path, lacking, said):
+    """It would lie 1024 HU off its neighbors."""
+
+    def edit(ds, k):
+        ds.RescaleSlope = 2
+        for keyword in lacking if k == 3 else ():
+            delattr(ds, keyword)
+
+    arranged = _arranged(write_series(tmp_path, 6, edit))
+    assert arranged.geometry is None
+    assert rejects(arranged.findings)
+    message = _message(arranged, "MIXED_RESCALE")
+    assert message == f"slice 4 of 6 has {said}, the usual is slope and intercept"
+
+
+@pytest.mark.fault("F42")
+def test_an_empty_rescale_intercept_is_an_absent_one(tmp_path):
+    def edit(ds, k):
+        if k < 4:
+            ds.RescaleIntercept = ""
+
+    message = _message(_arranged(write_series(tmp_path, 6, edit)), "MIXED_RESCALE")
+    assert message == (
+        "slice 5 of 6 has slope and intercept (2 slices in all), the usual is no RescaleIntercept "
+        "(0028,1052)"
+    )
+
+
+@pytest.mark.fault("F42")
+def test_a_rescale_value_may_be_absent_where_the_others_say_what_that_means(tmp_path):
+    """And where no slice has one: stored values are the values then, as with pydicom."""
+
+    def edit(ds, k):
+        ds.RescaleIntercept = 0
+        if k == 3:
+            del ds.RescaleIntercept, ds.RescaleSlope
+
+    def without(ds, k):
+        del ds.RescaleIntercept, ds.RescaleSlope
+
+    for folder, change in (("some", edit), ("all", without)):
+        arranged = _arranged(write_series(tmp_path / folder, 6, change))
+        assert arranged.findings == ()
+        array = read_series(arranged.headers).volume.array
+        stored = [pydicom.dcmread(h.path).pixel_array for h in arranged.headers]
+        assert np.array_equal(array, np.stack(stored))
+
+
 # --- objects that are no slices -------------------------------------------------------------
 
 
