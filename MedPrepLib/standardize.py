@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Standardize
+from MedPrepLib.dicom.padding import PADDING_LIMIT_HU
 from MedPrepLib.errors import ConfigError, GeometryError
 from MedPrepLib.findings import Finding
 from MedPrepLib.histogram import CHUNK, LOWEST, Histogram, Moments, float_moments
@@ -29,10 +30,6 @@ __all__ = ["CtScale", "Standardized", "standardize", "window"]
 OUTSIDE_FOV_HU = -1500
 """CT values up to here lie outside the reconstructed field of view (scanners write -2000, -2048,
 -3024): no tissue or gas is below -1024."""
-
-PADDING_LIMIT_HU = -1000
-"""A PixelPaddingValue (0028,0120) above air is no padding one could tell from tissue: headers
-that carry 0 without an intercept would blank all water."""
 
 AIR_HU = -200
 """At least AIR_PART of a CT lies below: air around or within the body, or fat."""
@@ -142,7 +139,8 @@ class CtScale:
             padding_value = None
         for part in _chunks(source.size):
             values, broken = _saturated(source[part])
-            padded = _padded(values, None if mask is None else mask[part], padding_value, broken)
+            marked = None if mask is None else mask[part]
+            padded = _padded(source[part], marked, padding_value, broken)
             self._not_finite += 0 if broken is None else int(np.count_nonzero(broken))
             # Counted before clipping, which may be done in place.
             counted = values if padded is None else values[~padded]
@@ -200,15 +198,18 @@ def _saturated(chunk: VoxelArray) -> tuple[npt.NDArray[np.int16], BoolArray | No
 
 
 def _padded(
-    values: npt.NDArray[np.int16],
+    source: VoxelArray,
     mask: BoolArray | None,
     padding_value: float | None,
     broken: BoolArray | None,
 ) -> BoolArray | None:
-    """Voxels marked as padding; those at or below OUTSIDE_FOV_HU show in the histogram anyway."""
+    """Voxels marked as padding, a value that need not be a whole number.
+
+    Those at or below OUTSIDE_FOV_HU show in the histogram anyway.
+    """
     parts = [part for part in (mask, broken) if part is not None]
     if padding_value is not None and padding_value > OUTSIDE_FOV_HU:
-        parts.append(np.equal(values, np.float64(padding_value)))
+        parts.append(np.equal(source, np.float64(padding_value)))
     if not parts:
         return None
     padded: BoolArray = np.logical_or.reduce(parts)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from MedPrepLib.dicom.headers import SliceHeader
+from MedPrepLib.dicom.padding import common_padding, fill_padding, padding_mask, stored_range
 from MedPrepLib.dicom.stack import stack_geometry, stack_of
 from MedPrepLib.dicom.stored import load_stored, stored_bytes, stored_dtype
 from MedPrepLib.errors import GeometryError, ReadError, SourceChangedError
@@ -110,7 +111,7 @@ def _fill_int16(headers: Sequence[SliceHeader], array: npt.NDArray[np.int16], fi
         number, out = first + offset, array[offset]
         header = headers[number]
         stored = _loaded(header, out, number, len(headers))
-        padding = _padding_mask(stored, header)
+        padding = padding_mask(stored, header)
         if padding is not None:
             stored[padding] = 0
             marked += int(np.count_nonzero(padding))
@@ -125,7 +126,7 @@ def _fill_int16(headers: Sequence[SliceHeader], array: npt.NDArray[np.int16], fi
 
 def _fill_value(headers: Sequence[SliceHeader]) -> int:
     """What padding voxels hold in int16."""
-    fill = _common_padding(headers)
+    fill = common_padding(headers)
     return _PADDING_INT16 if fill is None or not _LOW <= fill <= _HIGH else int(fill)
 
 
@@ -139,7 +140,7 @@ def _read_float32(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesP
     masks: dict[int, npt.NDArray[np.bool_]] = {}
     for number, header in enumerate(headers):
         stored = _loaded(header, None, number, len(headers))
-        padding = _padding_mask(stored, header)
+        padding = padding_mask(stored, header)
         if padding is not None:
             stored[padding] = 0
             masks[number] = padding
@@ -148,7 +149,7 @@ def _read_float32(headers: Sequence[SliceHeader], geometry: Geometry) -> SeriesP
         np.add(scratch, header.intercept, out=scratch)
         with np.errstate(over="ignore"):  # infinite voxels are found and named by standardize
             array[number] = scratch
-    fill = _fill_padding(array, masks, _common_padding(headers))
+    fill = fill_padding(array, masks, common_padding(headers))
     marked = sum(int(np.count_nonzero(mask)) for mask in masks.values())
     return SeriesPixels(Volume(array, geometry), fill, marked)
 
@@ -169,21 +170,6 @@ def _loaded(header: SliceHeader, out: VoxelArray | None, number: int, count: int
     return stored
 
 
-def _padding_mask(stored: VoxelArray, header: SliceHeader) -> npt.NDArray[np.bool_] | None:
-    """Voxels marked as outside the field of view; None when there are none.
-
-    Judged before unused high bits are cleared: the mark may lie outside of BitsStored.
-    """
-    value, limit = header.padding_value, header.padding_limit
-    if value is None:
-        return None
-    if limit is None or limit == value:
-        mask = stored == value
-    else:
-        mask = (stored >= min(value, limit)) & (stored <= max(value, limit))
-    return mask if mask.any() else None
-
-
 def _correct_bits(stored: VoxelArray, header: SliceHeader) -> None:
     """Shift down to HighBit and extend the sign (or clear what lies above BitsStored), in place.
 
@@ -195,7 +181,7 @@ def _correct_bits(stored: VoxelArray, header: SliceHeader) -> None:
     if bits >= allocated:
         return
     shift = high - (bits - 1)
-    low, top = _stored_range(header)
+    low, top = stored_range(header)
     if shift <= 0 and stored.max() <= top and (stored.dtype.kind == "u" or stored.min() >= low):
         return
     unsigned = stored.view(f"u{stored.dtype.itemsize}")
@@ -210,7 +196,7 @@ def _shift_into(stored: VoxelArray, out: VoxelArray, header: SliceHeader) -> Non
     type on the way; whether the result fits is judged before, on true values.
     """
     intercept = int(header.intercept)
-    low, top = _stored_range(header)
+    low, top = stored_range(header)
     if low + intercept < _LOW or top + intercept > _HIGH:
         low, top = int(stored.min()), int(stored.max())
         if low + intercept < _LOW or top + intercept > _HIGH:
@@ -220,35 +206,3 @@ def _shift_into(stored: VoxelArray, out: VoxelArray, header: SliceHeader) -> Non
     if intercept:
         wrapped = (intercept + 32768) % 65536 - 32768
         np.add(out, np.int16(wrapped), out=out)
-
-
-def _stored_range(header: SliceHeader) -> tuple[int, int]:
-    """The values that BitsStored can hold."""
-    bits = header.bits_stored
-    return (-(1 << bits - 1), (1 << bits - 1) - 1) if header.pixel_representation else (
-        0, (1 << bits) - 1,
-    )  # fmt: skip
-
-
-def _common_padding(headers: Sequence[SliceHeader]) -> float | None:
-    """The modality value of PixelPaddingValue when it is one and the same in all slices."""
-    values = {
-        h.padding_value * h.slope + h.intercept for h in headers if h.padding_value is not None
-    }
-    ranges = any(h.padding_limit not in (None, h.padding_value) for h in headers)
-    return values.pop() if len(values) == 1 and not ranges else None
-
-
-def _fill_padding(
-    array: VoxelArray, masks: dict[int, npt.NDArray[np.bool_]], common: float | None
-) -> float | None:
-    """Give all padding voxels one value that no other voxel has."""
-    if not masks:
-        return None
-    fill = np.float32(common) if common is not None else None
-    if fill is None:
-        lowest = np.float32(array.min())
-        fill = np.float32(lowest - max(np.float32(1), abs(lowest)))
-    for number, mask in masks.items():
-        array[number][mask] = fill
-    return float(fill)

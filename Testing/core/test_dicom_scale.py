@@ -149,6 +149,68 @@ def test_what_lies_outside_the_field_of_view_is_air_counted_and_in_no_statistic(
 
 
 @pytest.mark.fault("F42")
+@pytest.mark.parametrize("fractions", [False, True])
+@pytest.mark.parametrize("marks", ["like water in one slice", "by a range up to water"])
+def test_padding_that_means_tissue_blanks_none_of_it(tmp_path, marks, fractions):
+    """Water of 0 HU beside what lies outside the field of view, -1040 HU: as pydicom scales it."""
+    like_water_in = 2 if marks == "like water in one slice" else None
+
+    def edit(ds, k):
+        pixels = np.random.default_rng(k).integers(-1000, 1500, (ROWS, COLUMNS)).astype("i2")
+        pixels[5:8] = 0
+        pixels[OUTSIDE[1:]] = -1040
+        set_pixels(ds, pixels, 16)
+        ds.RescaleIntercept = 0.25 if fractions else 0
+        ds.add_new(0x00280120, "SS", 0 if k == like_water_in else -1040)
+        if like_water_in is None:
+            ds.add_new(0x00280121, "SS", 0)
+
+    headers = headers_of(write_series(tmp_path, COUNT, edit))
+    pixels = read_series(headers)
+    assert pixels.volume.array.dtype == (np.float32 if fractions else np.int16)
+    result = standardize(pixels.volume, "CT", Standardize(), "case", pixels.padding)
+    hu = by_pydicom(headers)
+    assert (result.volume.array[:, 5:8] == 0).all()
+    np.testing.assert_array_equal(result.volume.array, np.maximum(np.rint(hu), -1024))
+    assert result.statistics.padding == COUNT * 10
+    assert (hu[OUTSIDE] <= -1039).all()
+
+
+@pytest.mark.fault("F42")
+def test_padding_of_an_mr_may_have_any_value(tmp_path):
+    """Zero is what surrounds an MR; it is not a guess there, for the header says so."""
+
+    def edit(ds, k):
+        pixels = np.random.default_rng(k).integers(1, 1500, (ROWS, COLUMNS)).astype("u2")
+        pixels[OUTSIDE[1:]] = 0
+        set_pixels(ds, pixels, 16)
+        ds.Modality, ds.RescaleIntercept = "MR", 0
+        ds.PixelPaddingValue = 0
+
+    pixels = written(tmp_path, edit)
+    assert (pixels.padding, pixels.padding_voxels) == (0, COUNT * 10)
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("bits", [12, 16])
+def test_padding_above_every_ct_number_is_padding(tmp_path, bits):
+    """65535 lies above the stored bits or, with 16 of them, beyond metal."""
+
+    def edit(ds, k):
+        pixels = stored_pixels(k)
+        pixels[OUTSIDE[1:]] = 65535
+        set_pixels(ds, pixels, bits)
+        ds.PixelPaddingValue = 65535
+
+    headers = headers_of(write_series(tmp_path, COUNT, edit))
+    pixels = read_series(headers)
+    result = standardize(pixels.volume, "CT", Standardize(), "case", pixels.padding)
+    assert pixels.padding_voxels == result.statistics.padding == COUNT * 10
+    assert (result.volume.array[OUTSIDE] == -1024).all()
+    assert result.statistics.maximum <= 4095 - 1024
+
+
+@pytest.mark.fault("F42")
 @pytest.mark.parametrize("slope", [1e36, 3.5e38])
 def test_a_slope_beyond_float32_is_infinite_and_rejected_not_wrapped(tmp_path, slope):
     def edit(ds, k):

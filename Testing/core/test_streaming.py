@@ -36,7 +36,9 @@ def series(folder: Path, count: int = 70, **facts: object) -> tuple[SliceHeader,
         stored[:, 0] = facts.get("outside", -2000)
         ds.RescaleSlope, ds.RescaleIntercept = facts.get("slope", 1), facts.get("intercept", 0)
         if "padding" in facts:
-            ds.PixelPaddingValue = facts["padding"]
+            ds.PixelPaddingValue = 0 if k == facts.get("like_water_in") else facts["padding"]
+        if "limit" in facts:
+            ds.PixelPaddingRangeLimit = facts["limit"]
         set_pixels(ds, stored.astype(np.int16), 16)
 
     folder.mkdir()
@@ -60,6 +62,9 @@ SERIES = {
     "marked": {"padding": -2000},
     "marked above the field of view": {"padding": -1111, "outside": -1111},
     "marked like water": {"padding": 0, "outside": 0},
+    "marked like water in one slice": {"padding": -1111, "outside": -1111, "like_water_in": 40},
+    "marked by a range": {"padding": -1111, "outside": -1100, "limit": -1100},
+    "marked by a range up to water": {"padding": -1111, "outside": -1111, "limit": 0},
     "fractions": {"slope": 0.5},
     "beyond int16": {"intercept": 31_000},
 }
