@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from MedPrepLib.dicom.arrange import Arranged, arrange, arrange_volumes
 from MedPrepLib.dicom.facts import scan_facts
 from MedPrepLib.dicom.headers import LABEL_MAP, RTSTRUCT, SEGMENTATION, SliceHeader
 from MedPrepLib.findings import Finding, Severity
+from MedPrepLib.identity import normalized_id
 
 __all__ = [
     "Arranged",
@@ -95,17 +97,25 @@ def is_capture(header: SliceHeader) -> bool:
 def group_series(headers: Iterable[SliceHeader]) -> tuple[SeriesGroup, ...]:
     """Files grouped by series and kind, sorted by the path of their first file.
 
-    Patient and study count too: some anonymizers give every series the same UID. Files without
+    Patient and study count too: some anonymizers give every series the same UID. Ids of patients
+    are compared as everywhere (see identity.normalized_id): one that was typed anew in the middle
+    of a series does not part it. Files without
     SeriesInstanceUID belong together when folder, study, frame of reference, modality and
     description agree. An RTSTRUCT or SEG forms a group of its own: each is one reading, also when
     several share a series.
     """
     groups: dict[tuple[str, ...], list[SliceHeader]] = {}
     for header in sorted(headers, key=lambda h: h.path):
-        groups.setdefault(_group_key(header), []).append(header)
+        key = _group_key(header, _plain_id(header.patient_id))
+        groups.setdefault(key, []).append(header)
     return tuple(
-        SeriesGroup(kind_of(members[0]), members[0].series_uid, tuple(members), "|".join(key))
-        for key, members in groups.items()
+        SeriesGroup(
+            kind_of(first),
+            first.series_uid,
+            (first, *others),
+            "|".join(_group_key(first, first.patient_id)),
+        )
+        for first, *others in groups.values()
     )
 
 
@@ -124,16 +134,20 @@ def describe_objects(groups: Iterable[SeriesGroup], item: str) -> tuple[Finding,
     return tuple(findings)
 
 
-def _group_key(header: SliceHeader) -> tuple[str, ...]:
+def _group_key(header: SliceHeader, patient: str) -> tuple[str, ...]:
     kind = kind_of(header)
     if kind in ("rtstruct", "seg"):
         return (kind, header.path)
-    identity = (kind, header.patient_id, header.study_uid, header.series_uid)
+    identity = (kind, patient, header.study_uid, header.series_uid)
     if header.series_uid:
         return identity
     folder = str(Path(header.path).parent)
     description = (header.modality, header.series_description)
     return (*identity, folder, header.frame_of_reference_uid, *description)
+
+
+_plain_id = lru_cache(maxsize=1024)(normalized_id)
+"""Once per patient, not once per file."""
 
 
 def _word_for(header: SliceHeader) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pydicom
 import pytest
@@ -592,6 +593,29 @@ def test_two_patients_under_one_series_uid_are_kept_apart(tmp_path):
 
     paths = write_series(tmp_path / "a", 3, edit("1")) + write_series(tmp_path / "b", 3, edit("2"))
     assert len(group_series(_read(paths))) == 2
+
+
+@pytest.mark.fault("F41")
+@pytest.mark.parametrize("other", [" 0042A", "0042a", "0042A  "])
+def test_a_series_is_not_parted_by_the_spelling_of_its_patient_id(tmp_path, other):
+    """Alternate slices would be two cases at twice the spacing."""
+
+    def edit(ds, k):
+        ds.PatientID = other if k % 2 else "0042A"
+
+    headers = _read(write_series(tmp_path, 10, edit))
+    (group,) = group_series(headers)
+    arranged = arrange(group.headers, "case", SCREEN)
+    assert (len(arranged.headers), arranged.findings) == (10, ())
+    assert arranged.geometry.spacing[2] == pytest.approx(STEP_MM)
+    assert scan_facts(group.headers)[1].id.strip().upper() == "0042A"
+
+
+def test_two_objects_whose_names_differ_in_case_are_two_readings(tmp_path):
+    (header,) = _read([_object(tmp_path, "1.2.840.10008.5.1.4.1.1.481.3", "RTSTRUCT")])
+    named = [msgspec.structs.replace(header, path=name) for name in ("r.dcm", "R.dcm")]
+    groups = group_series(named)
+    assert [len(g.headers) for g in groups] == [1, 1]
 
 
 # --- facts ----------------------------------------------------------------------------------
