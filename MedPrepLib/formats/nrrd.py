@@ -30,6 +30,7 @@ from MedPrepLib.formats.faults import (
     require_plausible,
     whole_numbers,
 )
+from MedPrepLib.formats.nrrdspace import space_of
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.images import Volume
 
@@ -67,16 +68,6 @@ _ENCODINGS = {
     "ascii": "ascii",
     "text": "ascii",
     "txt": "ascii",
-}
-_SPACE_TO_LPS = {
-    "left-posterior-superior": (1, 1, 1),
-    "lps": (1, 1, 1),
-    "right-anterior-superior": (-1, -1, 1),
-    "ras": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1),
-    "las": (1, -1, 1),
-    "scanner-xyz": (1, 1, 1),
-    "3d-right-handed": (1, 1, 1),
 }
 
 
@@ -147,7 +138,7 @@ def read_header(
         ratio=ratio,
         max_voxels=max_voxels,
     )
-    list_axis, affine = _space(fields, sizes)
+    list_axis, affine = space_of(fields, sizes)
     return NrrdHeader(fields, keys, dtype, sizes, list_axis, affine, encoding, data_path, offset)
 
 
@@ -255,76 +246,6 @@ def _raw_offset(fields: Mapping[str, str], data_path: Path, offset: int, promise
     if lines or skip < -1:
         raise FileFaultError(catalog.FILE_UNREADABLE, "NRRD line skips are not supported")
     return offset + skip
-
-
-def _space(fields: Mapping[str, str], sizes: tuple[int, ...]) -> tuple[int | None, FloatArray]:
-    """The axis outside space, and the index-to-LPS matrix of the others."""
-    vectors = _axis_vectors(fields, len(sizes))
-    outside = [axis for axis, vector in enumerate(vectors) if vector is None]
-    if len(outside) > 1 or len(vectors) != len(sizes):
-        raise FileFaultError(catalog.FOUR_D, f"{len(outside)} NRRD axes have no place in space")
-    columns = [vector for vector in vectors if vector is not None]
-    matrix = np.eye(4)
-    if len(columns) == 3:
-        if any(len(vector) != 3 for vector in columns):
-            raise FileFaultError(
-                catalog.AFFINE_INVALID, "NRRD space directions are not 3-D vectors"
-            )
-        matrix[:3, :3] = np.transpose(columns)
-        matrix[:3, 3] = _origin(fields)
-        space = fields.get("space", "left-posterior-superior").lower()
-        if space not in _SPACE_TO_LPS:
-            raise FileFaultError(catalog.AFFINE_INVALID, "the NRRD space is not an anatomical one")
-        matrix[:3] *= np.array(_SPACE_TO_LPS[space])[:, np.newaxis]
-    return (outside[0] if outside else None), matrix
-
-
-def _axis_vectors(fields: Mapping[str, str], dimension: int) -> list[list[float] | None]:
-    """One vector per axis, None for axes outside space."""
-    if "space directions" in fields:
-        words = re.findall(r"none|\([^)]*\)", fields["space directions"], re.IGNORECASE)
-        return [_vector(word) for word in words]
-    try:
-        spacings = [float(x) for x in fields.get("spacings", "").split()]
-    except ValueError:
-        spacings = []
-    if len(spacings) != dimension:
-        raise FileFaultError(
-            catalog.AFFINE_INVALID, "the NRRD header has neither space directions nor spacings"
-        )
-    inside = [axis for axis, spacing in enumerate(spacings) if np.isfinite(spacing)]
-    return [
-        [spacings[axis] if row == inside.index(axis) else 0.0 for row in range(len(inside))]
-        if axis in inside
-        else None
-        for axis in range(dimension)
-    ]
-
-
-def _vector(word: str) -> list[float] | None:
-    if word.lower() == "none":
-        return None
-    try:
-        vector = [float(x) for x in word.strip("()").split(",")]
-    except ValueError:
-        raise FileFaultError(
-            catalog.AFFINE_INVALID, "an NRRD vector is not made of numbers"
-        ) from None
-    return None if np.isnan(vector).all() else vector
-
-
-def _origin(fields: Mapping[str, str]) -> list[float]:
-    if "space origin" in fields:
-        origin = _vector(fields["space origin"])
-        if origin is not None and len(origin) == 3:
-            return origin
-        raise FileFaultError(catalog.AFFINE_INVALID, "the NRRD space origin is not a 3-D point")
-    try:
-        mins = [float(x) for x in fields.get("axis mins", "").split()]
-    except ValueError:
-        mins = []
-    mins = [x for x in mins if np.isfinite(x)]
-    return mins if len(mins) == 3 else [0.0, 0.0, 0.0]
 
 
 def _ascii_voxels(header: NrrdHeader) -> npt.NDArray[Any]:
