@@ -25,6 +25,7 @@ from MedPrepLib.formats.faults import (
     FileFaultError,
     file_size,
     neighbor,
+    opening,
     read_head,
     read_voxels,
     require_plausible,
@@ -36,6 +37,9 @@ from MedPrepLib.images import Volume
 
 MAX_HEADER_BYTES = 1 << 22
 """Headers are a few kilobytes; segmentations with a thousand segments reach one megabyte."""
+
+MAX_SKIP_BYTES = 1 << 31
+"""``byte skip`` passes over the header of another format, or over earlier volumes."""
 
 _MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
 _TYPES = {
@@ -78,7 +82,8 @@ class NrrdHeader:
     ``sizes`` are in file order, fastest first. ``list_axis`` is the axis without a place in
     space (layers, colors, directions); None for a plain volume. ``affine`` is the 4x4
     index-to-LPS matrix over the other axes. ``fields`` have lower-case names; ``keys`` are the
-    ``key:=value`` pairs. ``offset`` is where the data begin in ``data_path``.
+    ``key:=value`` pairs. ``offset`` is where the data begin in ``data_path``; ``lead``: bytes
+    before the first voxel in compressed data.
     """
 
     fields: Mapping[str, str]
@@ -90,6 +95,7 @@ class NrrdHeader:
     encoding: str
     data_path: Path
     offset: int
+    lead: int = 0
 
     @property
     def grid_size(self) -> tuple[int, ...]:
@@ -128,8 +134,8 @@ def read_header(
             catalog.FILE_UNREADABLE, "the NRRD encoding is not one of raw, gzip, bzip2, ascii"
         )
     data_path, offset = _data_place(path, fields, offset, root)
-    if encoding == "raw":
-        offset = _raw_offset(fields, data_path, offset, math.prod(sizes) * dtype.itemsize)
+    promised = math.prod(sizes) * dtype.itemsize
+    offset, lead = _skips(fields, data_path, offset, encoding, promised)
     ratio = {"raw": 1, "ascii": 4, "gzip": DEFLATE_RATIO, "bzip2": 1 << 20}[encoding]
     require_plausible(
         sizes,
@@ -139,7 +145,8 @@ def read_header(
         max_voxels=max_voxels,
     )
     list_axis, affine = space_of(fields, sizes)
-    return NrrdHeader(fields, keys, dtype, sizes, list_axis, affine, encoding, data_path, offset)
+    place = (encoding, data_path, offset, lead)
+    return NrrdHeader(fields, keys, dtype, sizes, list_axis, affine, *place)
 
 
 def read_layers(header: NrrdHeader) -> npt.NDArray[Any]:
@@ -151,7 +158,12 @@ def read_layers(header: NrrdHeader) -> npt.NDArray[Any]:
         flat = _ascii_voxels(header)
     else:
         flat = read_voxels(
-            header.data_path, header.offset, header.dtype, header.sizes, header.encoding
+            header.data_path,
+            header.offset,
+            header.dtype,
+            header.sizes,
+            header.encoding,
+            lead=header.lead,
         )
     array = flat.reshape(header.sizes[::-1])
     if header.list_axis is None:
@@ -234,18 +246,43 @@ def _data_place(
     return neighbor(path, detached, root), 0
 
 
-def _raw_offset(fields: Mapping[str, str], data_path: Path, offset: int, promised: int) -> int:
-    """Where raw data begin: ``line skip`` and ``byte skip`` (-1: they end the file)."""
+def _skips(
+    fields: Mapping[str, str], data_path: Path, offset: int, encoding: str, promised: int
+) -> tuple[int, int]:
+    """Where the data begin in the file, and how many bytes stand before the voxels in them.
+
+    ``line skip`` passes over lines of the file. ``byte skip`` passes over bytes of the file too,
+    but of compressed data over what they hold; -1: raw voxels end the file.
+    """
     try:
         lines = int(fields.get("line skip", fields.get("lineskip", "0")))
         skip = int(fields.get("byte skip", fields.get("byteskip", "0")))
     except ValueError:
         raise FileFaultError(catalog.FILE_UNREADABLE, "NRRD skips are not whole numbers") from None
-    if skip == -1:
-        return max(file_size(data_path) - promised, 0)
-    if lines or skip < -1:
-        raise FileFaultError(catalog.FILE_UNREADABLE, "NRRD line skips are not supported")
-    return offset + skip
+    if skip == -1 and encoding == "raw":
+        return max(file_size(data_path) - promised, 0), 0
+    if lines < 0 or not 0 <= skip <= MAX_SKIP_BYTES:
+        raise FileFaultError(
+            catalog.FILE_UNREADABLE,
+            f"an NRRD line skip of {lines} or byte skip of {skip} is not supported",
+        )
+    offset = _after_lines(data_path, offset, lines) if lines else offset
+    return (offset, skip) if encoding in ("gzip", "bzip2") else (offset + skip, 0)
+
+
+def _after_lines(data_path: Path, offset: int, lines: int) -> int:
+    """The place behind so many lines, which have to be there: what is skipped is another header."""
+    with opening(catalog.FILE_UNREADABLE), data_path.open("rb") as stream:
+        stream.seek(offset)
+        head = stream.read(MAX_HEADER_BYTES)
+    place = 0
+    for _ in range(lines):
+        place = head.find(b"\n", place) + 1
+        if not place:
+            raise FileFaultError(
+                catalog.PIXELS_UNREADABLE, f"the file holds fewer than the {lines} lines to skip"
+            )
+    return offset + place
 
 
 def _ascii_voxels(header: NrrdHeader) -> npt.NDArray[Any]:

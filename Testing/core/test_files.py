@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -65,7 +66,6 @@ def test_an_nrrd_in_ras_is_turned_into_lps_as_simpleitk_does(tmp_path):
 @pytest.mark.parametrize("encoding", ["ascii", "bzip2", "gzip"])
 def test_nrrd_encodings_hold_the_same_voxels(tmp_path, encoding):
     import bz2
-    import gzip
 
     numbers = np.arange(60, dtype="<i2")
     data = {
@@ -79,6 +79,55 @@ def test_nrrd_encodings_hold_the_same_voxels(tmp_path, encoding):
     read = read_volume(path)
     np.testing.assert_array_equal(read.array.ravel(), numbers)
     assert read.geometry.spacing == (1.0, 2.0, 3.0)
+
+
+def encoded_nrrd(path: Path, encoding: str, skips: str, data: bytes, lines: bytes = b"") -> Path:
+    """An NRRD of 5 x 4 x 3 voxels of int16, with what its skips pass over."""
+    head = "NRRD0001\ntype: int16\ndimension: 3\nsizes: 5 4 3\nspacings: 1 2 3\nendian: little\n"
+    packed = gzip.compress(data) if encoding == "gzip" else data
+    path.write_bytes(f"{head}{skips}encoding: {encoding}\n\n".encode() + lines + packed)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "ascii"])
+@pytest.mark.parametrize("byte_skip", [0, 10])
+@pytest.mark.parametrize("line_skip", [0, 2])
+def test_what_the_skips_of_an_nrrd_pass_over_is_passed_over_as_by_simpleitk(
+    tmp_path, encoding, byte_skip, line_skip
+):
+    """Lines before the data are unpacked, bytes after: a reader that does not shifts all voxels."""
+    numbers = np.arange(60, dtype="<i2")
+    data = " ".join(map(str, numbers)).encode() if encoding == "ascii" else numbers.tobytes()
+    lead = (b"77777 " * 5)[:byte_skip] if encoding == "ascii" else bytes(range(byte_skip))
+    skips = f"line skip: {line_skip}\nbyte skip: {byte_skip}\n"
+    lines = b"of another\nheader\n" if line_skip else b""
+    path = encoded_nrrd(tmp_path / "a.nrrd", encoding, skips, lead + data, lines)
+    np.testing.assert_array_equal(read_volume(path).array.ravel(), numbers)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(path)).ravel(), numbers)
+
+
+@pytest.mark.fault("F17")
+@pytest.mark.parametrize(
+    ("skips", "code"),
+    [
+        ("byte skip: -2\n", "FILE_UNREADABLE"),
+        ("byte skip: -1\n", "FILE_UNREADABLE"),  # the end of compressed data says nothing
+        ("byte skip: x\n", "FILE_UNREADABLE"),
+        (f"byte skip: {1 << 40}\n", "FILE_UNREADABLE"),
+        ("line skip: -1\n", "FILE_UNREADABLE"),
+        ("line skip: 1000\n", "PIXELS_UNREADABLE"),
+    ],
+)
+def test_skips_that_lead_nowhere_are_refused(tmp_path, skips, code):
+    path = encoded_nrrd(tmp_path / "a.nrrd", "gzip", skips, bytes(120))
+    assert codes(path) == {code}
+
+
+@pytest.mark.fault("F17")
+def test_a_byte_skip_beyond_what_is_packed_is_a_truncated_file(tmp_path):
+    path = encoded_nrrd(tmp_path / "a.nrrd", "gzip", "byte skip: 100\n", bytes(120))
+    with pytest.raises(ReadError, match="120 bytes of voxels promised, 20 found"):
+        read_volume(path)
 
 
 def test_real_files_are_read_as_simpleitk_reads_them(shared_data):
