@@ -79,7 +79,8 @@ _ENCODINGS = {
 class NrrdHeader:
     """A parsed NRRD header.
 
-    ``sizes`` are in file order, fastest first. ``list_axis`` is the axis without a place in
+    ``sizes`` are in file order, fastest first, without axes of one element that are none of the
+    three of space (see nrrdspace). ``list_axis`` is the axis without a place in
     space (layers, colors, directions); None for a plain volume. ``affine`` is the 4x4
     index-to-LPS matrix over the other axes. ``fields`` have lower-case names; ``keys`` are the
     ``key:=value`` pairs. ``offset`` is where the data begin in ``data_path``; ``lead``: bytes
@@ -144,9 +145,10 @@ def read_header(
         ratio=ratio,
         max_voxels=max_voxels,
     )
-    list_axis, affine = space_of(fields, sizes)
-    place = (encoding, data_path, offset, lead)
-    return NrrdHeader(fields, keys, dtype, sizes, list_axis, affine, *place)
+    kept, list_axis, affine = space_of(fields, sizes)
+    return NrrdHeader(
+        fields, keys, dtype, kept, list_axis, affine, encoding, data_path, offset, lead
+    )
 
 
 def read_layers(header: NrrdHeader) -> npt.NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 from pathlib import Path
 
@@ -79,6 +80,78 @@ def test_nrrd_encodings_hold_the_same_voxels(tmp_path, encoding):
     read = read_volume(path)
     np.testing.assert_array_equal(read.array.ravel(), numbers)
     assert read.geometry.spacing == (1.0, 2.0, 3.0)
+
+
+SPACE_3 = (
+    "space: LPS\nspace directions: {} (0,0.7,0) (0.9,0,0) (0,0,-3) {}\nspace origin: (10,20,30)\n"
+)
+SPACE_4 = (
+    "space: left-posterior-superior-time\nspace directions: (0,0.7,0,0) (0.9,0,0,0) (0,0,-3,0) "
+    "(0,0,0,{})\nspace origin: (10,20,30,5)\n"
+)
+SPACED = "spacings: {}\naxis mins: {}\n"
+
+
+def plain_nrrd(path: Path, sizes: str, space: str) -> Path:
+    head = f"NRRD0005\ntype: int16\ndimension: {len(sizes.split())}\nsizes: {sizes}\n"
+    space = f"endian: little\n{space}"
+    count = math.prod(map(int, sizes.split()))
+    path.write_bytes(
+        f"{head}{space}encoding: raw\n\n".encode() + np.arange(count, dtype="<i2").tobytes()
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sizes", "space"),
+    [
+        ("1 5 4 3", SPACE_3.format("none", "") + "kinds: list domain domain domain\n"),
+        ("5 4 3 1", SPACE_3.format("", "none") + "kinds: domain domain domain list\n"),
+        ("5 4 3 1", SPACE_4.format(1)),
+        ("5 4 3 1", SPACED.format("1 2 3 1", "10 20 30 0")),
+    ],
+)
+def test_a_fourth_axis_of_one_element_is_none(tmp_path, sizes, space):
+    """One value per voxel, or one point in time: voxels and places are those of SimpleITK."""
+    path = plain_nrrd(tmp_path / "a.nrrd", sizes, space)
+    assert check_file(path, "case") == ()
+    read, theirs = read_volume(path), sitk.ReadImage(path)
+    if theirs.GetDimension() == 4:
+        theirs = theirs[:, :, :, 0]
+    np.testing.assert_array_equal(read.array.ravel(), sitk.GetArrayFromImage(theirs).ravel())
+    assert read.array.shape == (3, 4, 5)
+    for index in [(0, 0, 0), (4, 1, 2)]:
+        expected = theirs.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(read.geometry.point_at(index), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("space", ["right-anterior-superior", "left-anterior-superior"])
+def test_time_beside_an_anatomical_space_leaves_the_volume_in_its_place(tmp_path, space):
+    """SimpleITK turns these spaces into LPS without time only; the volume is the same one."""
+    timed = SPACE_4.format(1).replace("left-posterior-superior", space)
+    plain = SPACE_3.format("", "").replace("LPS", space)
+    read = read_geometry(plain_nrrd(tmp_path / "a.nrrd", "5 4 3 1", timed))
+    theirs = sitk.ReadImage(plain_nrrd(tmp_path / "b.nrrd", "5 4 3", plain))
+    for index in [(0, 0, 0), (4, 1, 2)]:
+        expected = theirs.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(read.point_at(index), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "space", "code"),
+    [
+        ("2 5 4 3", SPACE_3.format("none", ""), "FOUR_D"),
+        ("5 4 3 2", SPACE_4.format(1), "FOUR_D"),
+        ("5 4 1 2", SPACED.format("1 2 3 1", "10 20 30 0"), "FOUR_D"),
+        ("5 4 3 2", SPACED.format("1 2 3 1", "10 20 30 0"), "FOUR_D"),
+        ("2 5 4 3 2", SPACE_3.format("none", "none"), "FOUR_D"),
+        ("5 4 3 1", SPACE_4.format(1).replace("(0.9,0,0,0)", "(0.9,0,0,1)"), "AFFINE_INVALID"),
+        ("5 4 3 1", SPACE_4.format(1).replace("(10,20,30,5)", "(10,20,30)"), "AFFINE_INVALID"),
+        ("5 4 3 1", SPACE_3.format("", ""), "AFFINE_INVALID"),
+    ],
+)
+def test_more_axes_than_a_volume_has_are_refused(tmp_path, sizes, space, code):
+    assert codes(plain_nrrd(tmp_path / "a.nrrd", sizes, space)) == {code}
 
 
 def encoded_nrrd(path: Path, encoding: str, skips: str, data: bytes, lines: bytes = b"") -> Path:
