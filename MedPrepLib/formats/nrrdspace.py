@@ -113,7 +113,11 @@ def _without_time(
 def _spaced(
     fields: Mapping[str, str], sizes: tuple[int, ...]
 ) -> tuple[list[_Axis], list[float] | None]:
-    """The axes and the origin of a file with spacings only, one direction of space for each."""
+    """The axes and the origin of a file with spacings only, one direction of space for each.
+
+    ``axis mins`` are where the samples begin: with ``centers`` of "cell", as images have where
+    nothing is said, the middle of the first one is half a spacing on.
+    """
     try:
         spacings = [float(x) for x in fields.get("spacings", "").split()]
     except ValueError:
@@ -145,7 +149,9 @@ def _first_centers(
         mins = []
     if len(mins) != len(spacings) or not np.isfinite([mins[axis] for axis in inside]).all():
         return [0.0] * len(inside)
-    return [mins[axis] for axis in inside]
+    centers = fields.get("centers", "").lower().split()
+    nodes = {axis for axis, center in enumerate(centers) if center == "node"}
+    return [mins[axis] + (0 if axis in nodes else spacings[axis] / 2) for axis in inside]
 
 
 def _vector(word: str) -> list[float] | None:

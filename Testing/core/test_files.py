@@ -102,6 +102,17 @@ def plain_nrrd(path: Path, sizes: str, space: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("centers", ["", "centers: cell cell cell\n", "centerings: cell node ???\n",
+                                     "centers: node node node\n"])  # fmt: skip
+def test_a_grid_given_by_spacings_and_mins_lies_where_simpleitk_finds_it(tmp_path, centers):
+    """A minimum is the edge of a cell, or a node: half a voxel lies between."""
+    path = plain_nrrd(tmp_path / "a.nrrd", "5 4 3", SPACED.format("1 2 3", "10 20 30") + centers)
+    geometry, theirs = read_geometry(path), sitk.ReadImage(path)
+    assert geometry.spacing == theirs.GetSpacing()
+    assert geometry.origin == theirs.GetOrigin()
+    assert geometry.origin[0] == (10 if "node node" in centers else 10.5)
+
+
 @pytest.mark.parametrize(
     ("sizes", "space"),
     [
