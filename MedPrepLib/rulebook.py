@@ -28,7 +28,7 @@ SOURCES: Mapping[str, str] = MappingProxyType({
     "(0010,0020) or the folder, against the study's center table.",
     "SLICE_GAP": f"{_STACK}; spacing is never stretched over a gap, as ITK's series reader does.",
     "SLICES_TRUNCATED": "ImagesInAcquisition (0020,1002), else the range of InstanceNumber "
-    "(0020,0013).",
+    "(0020,0013); InConcatenationTotalNumber (0020,9163) of objects cut in pieces.",
     "DUPLICATE_SLICE": f"{_STACK}: two slices at one position with equal pixels.",
     "DUPLICATE_POSITION": f"{_STACK}: two slices at one position with other pixels.",
     "DUPLICATE_UID_CONFLICT": "SOPInstanceUID (0008,0018) is unique, PS3.5 chapter 9.",

@@ -15,6 +15,7 @@ import msgspec
 
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Screen
+from MedPrepLib.dicom.concatenation import concatenation_findings
 from MedPrepLib.dicom.duplicates import without_duplicates
 from MedPrepLib.dicom.evenrun import even_part
 from MedPrepLib.dicom.headers import SliceHeader
@@ -134,6 +135,7 @@ def _slices_of(headers: Sequence[SliceHeader], item: str) -> _Slices:
         return _Slices(tuple(headers), (), tuple(findings), usable=False)
     findings += _derived_findings(slices, item)
     findings += _burned_in_findings(slices, item)
+    findings += concatenation_findings(slices, item)
     slices, problems = _single_frames(slices, item)
     problems = problems or slice_findings(slices, item)
     if not problems:

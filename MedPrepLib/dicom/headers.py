@@ -120,6 +120,9 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     acquisition_number: int | None = None
     temporal_position: int | None = None
     images_in_acquisition: int | None = None
+    concatenation_uid: str = ""
+    in_concatenation: int | None = None
+    concatenation_total: int | None = None
     trigger_time_ms: float | None = None
     echo_time_ms: float | None = None
     echo_number: int | None = None

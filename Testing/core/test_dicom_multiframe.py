@@ -146,6 +146,36 @@ def test_frames_are_found_in_every_layout_of_fragments(tmp_path, layout):
     assert np.array_equal(again, np.stack([_pixels(k) for k in ORDER]))
 
 
+@pytest.mark.fault("F41")
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ((0, 1, 2), None),
+        ((0, 2), "2 of 3 parts of a concatenation found, not part 2"),
+        ((2,), "1 of 3 parts of a concatenation found, not part 1"),
+        ((0, 1), "2 of 3 parts of a concatenation found, not part 3"),
+    ],
+)
+def test_a_missing_part_of_a_concatenation_is_named(tmp_path, kept, said, told):
+    """Each part is whole in itself: half a volume would look like a volume."""
+    paths = []
+    for part in kept:
+        ds = _enhanced(order=(2 * part, 2 * part + 1))
+        ds.SOPInstanceUID += f".{part}"
+        ds.ConcatenationUID, ds.InConcatenationNumber = "1.2.77", part + 1
+        if told:
+            ds.InConcatenationTotalNumber = 3
+        paths.append(save(ds, tmp_path / f"{part}", ExplicitVRLittleEndian))
+    arranged = arrange([read_header(str(p)) for p in paths], "case", SCREEN)
+    found = [f.message for f in arranged.findings if f.code == "SLICES_TRUNCATED"]
+    unknown = not told and kept == (0, 1)
+    assert found == ([] if said is None or unknown else [said])
+    if len(kept) == 3:
+        assert arranged.findings == ()
+        assert arranged.geometry.size[2] == 6
+
+
 def test_each_frame_is_read_alone_and_differing_frames_are_no_copies(tmp_path):
     arranged = _arranged(_compressed("u2", "rle"), tmp_path / "packed", RLELossless)
     frames = [stored_bytes(h) for h in arranged.headers]
