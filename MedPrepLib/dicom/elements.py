@@ -70,12 +70,15 @@ class Elements:
 
     ``pixel_offset`` is the place of the first byte of the pixel data's value, -1 when the stream
     ends before; ``pixel_length`` is -1 for encapsulated pixel data (undefined length).
+    ``pixel_words``: they are 16-bit words (OW); this walk, made for little endian, where words and
+    bytes are one, does not say it.
     """
 
     values: dict[int, bytes] = field(default_factory=dict)
     pixel_tag: int = 0
     pixel_offset: int = -1
     pixel_length: int = 0
+    pixel_words: bool = False
     last_tag: int = 0
 
 

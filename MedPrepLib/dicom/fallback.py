@@ -42,11 +42,12 @@ def _read(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Orde
     stream = bounded_stream(BytesIO(content), len(content), _MOST_READS)
     found = Elements()
 
-    def at_pixels(tag: int, _vr: str | None, length: int) -> bool:
+    def at_pixels(tag: int, vr: str | None, length: int) -> bool:
         if int(tag) not in PIXEL_TAGS:
             return False
         found.pixel_tag = int(tag)
         found.pixel_offset = stream.tell()
+        found.pixel_words = vr == "OW"
         found.pixel_length = -1 if length == UNDEFINED else length
         return True
 

@@ -66,7 +66,8 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     ``present`` those of the asked key attributes that have a value. ``referenced_series`` are
     the SeriesInstanceUIDs an RTSTRUCT or SEG was drawn on. ``gradient`` is the direction of the
     diffusion gradient; ``stack_id`` and ``dimension_index`` are known of multi-frame objects only.
-    ``program``: the file begins like one.
+    ``program``: the file begins like one. ``swapped_bytes``: of pixels of 8 bits, which lie in
+    16-bit words of a big-endian file.
     """
 
     path: str
@@ -116,6 +117,7 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     pixel_offset: int = -1
     pixel_length: int = 0
     float_pixels: bool = False
+    swapped_bytes: bool = False
     instance_number: int | None = None
     acquisition_number: int | None = None
     temporal_position: int | None = None
@@ -212,11 +214,17 @@ def header_of(path: str, status: os.stat_result, raw: RawHeader, asked: Asked) -
         pixel_offset=raw.elements.pixel_offset,
         pixel_length=raw.elements.pixel_length,
         float_pixels=raw.elements.pixel_tag in (0x7FE00008, 0x7FE00009),
+        swapped_bytes=_are_swapped(values.get("bits_allocated"), raw),
         unreadable=unreadable,
         present=_present(asked, raw),
         program=raw.program,
         **values,
     )
+
+
+def _are_swapped(bits_allocated: int | None, raw: RawHeader) -> bool:
+    """Two pixels in each 16-bit word of a big-endian file: the second one comes first."""
+    return bits_allocated == 8 and raw.order == "big" and raw.elements.pixel_words
 
 
 def _present(asked: Asked, raw: RawHeader) -> tuple[str, ...]:

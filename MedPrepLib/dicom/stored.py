@@ -8,6 +8,7 @@ from io import FileIO
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from MedPrepLib.dicom.elements import DEFLATED_LITTLE
 from MedPrepLib.dicom.headers import EXPLICIT_BIG, SliceHeader
@@ -55,6 +56,10 @@ def load_stored(header: SliceHeader, into: VoxelArray) -> None:
     SourceChangedError when the file is not the one whose header was read, and UnsupportedError
     where the codec is missing.
     """
+    if header.swapped_bytes and header.is_native:
+        with open_unchanged(header) as file:
+            into[...] = _swapped_frame(file, header).view(into.dtype).reshape(into.shape)
+        return
     if header.is_native:
         with open_unchanged(header) as file:
             _read_frame(file, header, into.reshape(-1).view(np.uint8).data)
@@ -86,9 +91,20 @@ def open_unchanged(header: SliceHeader) -> FileIO:
     return file
 
 
-def _read_frame(file: FileIO, header: SliceHeader, into: memoryview) -> None:
-    """One native frame, read without a copy in between."""
+def _swapped_frame(file: FileIO, header: SliceHeader) -> npt.NDArray[np.uint8]:
+    """One frame of bytes out of big-endian words, which it may share with its neighbors."""
     start = header.frame * header.frame_bytes
+    odd = start % 2
+    words = np.empty((odd + header.frame_bytes + 1) // 2, dtype=np.uint16)
+    _read_frame(file, header, words.view(np.uint8).data, start - odd)
+    return words.byteswap().view(np.uint8)[odd : odd + header.frame_bytes]
+
+
+def _read_frame(
+    file: FileIO, header: SliceHeader, into: memoryview, start: int | None = None
+) -> None:
+    """One native frame, or as much from byte ``start`` on, read without a copy in between."""
+    start = header.frame * header.frame_bytes if start is None else start
     there = min(header.pixel_length, header.size_bytes - header.pixel_offset) - start
     file.seek(header.pixel_offset + start)
     filled = 0

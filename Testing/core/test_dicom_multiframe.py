@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import (
     EnhancedCTImageStorage,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     RLELossless,
@@ -174,6 +175,21 @@ def test_a_missing_part_of_a_concatenation_is_named(tmp_path, kept, said, told):
     if len(kept) == 3:
         assert arranged.findings == ()
         assert arranged.geometry.size[2] == 6
+
+
+def test_frames_of_bytes_that_share_a_big_endian_word_are_parted(tmp_path):
+    """Frames of 35 pixels: every other one begins in the middle of a word."""
+    frames = [stored_pixels(k)[:5, :7].astype("u1") for k in ORDER]
+    ds = _enhanced()
+    ds.Rows, ds.Columns = 5, 7
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    words = np.frombuffer(b"".join(f.tobytes() for f in frames) + b"\0", "u2")
+    ds.PixelData = words.byteswap().tobytes()
+    arranged = _arranged(ds, tmp_path / "big", ExplicitVRBigEndian)
+    assert np.array_equal(pydicom.dcmread(tmp_path / "big").pixel_array, np.stack(frames))
+    array = read_series(arranged.headers).volume.array
+    for k, frame in zip(ORDER, frames, strict=True):
+        assert np.array_equal(array[k], frame.astype(int) - k)
 
 
 def test_each_frame_is_read_alone_and_differing_frames_are_no_copies(tmp_path):

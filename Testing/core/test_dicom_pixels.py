@@ -283,6 +283,27 @@ def test_uncompressed_encodings_give_the_same_voxels(tmp_path, syntax):
         assert np.array_equal(array[k], _values(stored_pixels(k, "i2"), 1, -1024))
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1"])
+@pytest.mark.parametrize("vr", ["OW", "OB"])
+@pytest.mark.parametrize("columns", [8, 7])
+def test_bytes_in_big_endian_words_are_where_pydicom_finds_them(tmp_path, dtype, vr, columns):
+    """Pixels of 8 bits as OW: two in each 16-bit word, their bytes turned around (PS3.5 A.3)."""
+    stored = [stored_pixels(k, "i2")[:5, :columns].astype(dtype) for k in range(4)]
+
+    def edit(ds, k):
+        set_pixels(ds, stored[k], 8)
+        ds.Rows, ds.Columns, ds.RescaleIntercept = 5, columns, 0
+        words = np.frombuffer(ds.PixelData + b"\0" * (len(ds.PixelData) % 2), "u2")
+        ds.PixelData = words.byteswap().tobytes() if vr == "OW" else words.tobytes()
+        ds["PixelData"].VR = vr
+
+    headers = _headers(write_series(tmp_path, 4, edit, syntax=ExplicitVRBigEndian))
+    array = read_series(headers).volume.array
+    assert np.array_equal(array, np.stack(stored))
+    for header, found in zip(headers, array, strict=True):
+        assert np.array_equal(found, pydicom.dcmread(header.path).pixel_array)
+
+
 @pytest.mark.parametrize("dtype", ["u2", "i2"])
 def test_run_length_encoded_series_equal_the_plain_ones(tmp_path, dtype):
     def edit(ds, k):
