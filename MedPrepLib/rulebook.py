@@ -37,6 +37,7 @@ SOURCES: Mapping[str, str] = MappingProxyType({
     "MIXED_BIT_DEPTH": "BitsAllocated (0028,0100), PixelRepresentation (0028,0103).",
     "MIXED_RESCALE": "RescaleIntercept (0028,1052), RescaleSlope (0028,1053).",
     "GANTRY_TILT": f"{_STACK}: drift of the origin within the slice plane over the whole stack.",
+    "SLICE_DISPLACED": f"{_STACK}: the origin within the slice plane, beside those of most.",
     "NO_POSITION": f"{_STACK}; InstanceNumber (0020,0013) tells no place.",
     "COLOR_IMAGE": "SamplesPerPixel (0028,0002), PS3.3 C.7.6.3.",
     "CODEC_MISSING": "TransferSyntaxUID (0002,0010), PS3.5 annex A.",

@@ -110,6 +110,11 @@ GANTRY_TILT = _final(
     "Resample the series to an orthogonal grid with a tool that corrects the tilt (dcm2niix), and "
     "draw on that; MedPrep does not, for masks of tilted slices would no longer fit the image.",
 )
+SLICE_DISPLACED = _final(
+    "SLICE_DISPLACED",
+    "Slices lie beside the stack that the others form: moved within their plane.",
+    "Find out which position is right (a table that moved, an edited header), and export again.",
+)
 NO_POSITION = _final(
     "NO_POSITION",
     "Slices carry no ImagePositionPatient or ImageOrientationPatient.",

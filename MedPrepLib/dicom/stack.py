@@ -83,24 +83,67 @@ def usual_step_mm(heights_mm: FloatArray) -> float:
 
 
 def tilt_findings(stack: Stack, item: str, settings: Screen) -> list[Finding]:
-    """The drift of the slices' corners within the plane, which an orthogonal grid cannot hold."""
+    """The drift of the slices' corners within the plane, which an orthogonal grid cannot hold.
+
+    Slices that lie beside the line of all others are named; else it is the gantry.
+    """
+    limit = settings.max_tilt_mm
     moved = stack.positions_mm - stack.positions_mm[0]
     heights = stack.heights_mm - stack.heights_mm[0]
-    drift = np.sqrt(((moved - np.outer(heights, stack.axes[2])) ** 2).sum(axis=1))
-    at = int(drift.argmax())
-    if drift[at] <= settings.max_tilt_mm:
+    aside = moved - np.outer(heights, stack.axes[2])
+    drift = np.sqrt((aside**2).sum(axis=1))
+    if drift.max() <= limit:
         return []
+    shear, beside = _usual_line(heights, aside, limit)
+    findings = _displaced_findings(beside, limit, item)
+    drift = shear * heights if findings else drift
+    at = int(drift.argmax())
+    if findings and drift[at] <= limit:
+        return findings
     angle = math.degrees(math.atan2(float(drift[-1]), float(heights[-1])))
     tag = next((h.gantry_tilt_deg for h in stack.headers if h.gantry_tilt_deg), None)
     said = f"; the header says {abs(tag):.1f} degrees" if tag else ""
     return [
+        *findings,
         catalog.GANTRY_TILT.at(
             item,
             f"the corner of slice {at + 1} of {len(heights)} lies {drift[at]:.2f} mm off an "
-            f"orthogonal stack (limit {settings.max_tilt_mm:g} mm), a shear of {angle:.1f} "
-            f"degrees{said}",
-        )
+            f"orthogonal stack (limit {limit:g} mm), a shear of {angle:.1f} degrees{said}",
+        ),
     ]
+
+
+def _usual_line(
+    heights: FloatArray, aside: FloatArray, limit_mm: float
+) -> tuple[float, FloatArray]:
+    """How far the corners of most slices move aside per mm of height, and how far each is off that.
+
+    Of the ways to look at it (not at all, by neighbors, by half a stack) the one counts that
+    leaves the fewest slices beside; medians, so that these do not decide.
+    """
+    half = len(heights) // 2
+    slopes = [np.zeros(3)]
+    for gap in (1, half):
+        steps = (aside[gap:] - aside[:-gap]) / (heights[gap:] - heights[:-gap])[:, np.newaxis]
+        slopes.append(np.median(steps, axis=0))
+    found = []
+    for slope in slopes:
+        rest = aside - np.outer(heights, slope)
+        beside = np.sqrt(((rest - np.median(rest, axis=0)) ** 2).sum(axis=1))
+        found.append((float(np.sqrt((slope**2).sum())), beside))
+    return min(found, key=lambda f: int(np.count_nonzero(f[1] > limit_mm)))
+
+
+def _displaced_findings(beside: FloatArray, limit_mm: float, item: str) -> list[Finding]:
+    far = np.flatnonzero(beside > limit_mm)
+    if not len(far):
+        return []
+    first, count = int(far[0]) + 1, len(beside)
+    what = f"slice {first} of {count} lies {beside[first - 1]:.2f} mm"
+    if len(far) > 1:
+        what = f"{len(far)} of {count} slices, first slice {first}, lie up to {beside.max():.2f} mm"
+    message = f"{what} beside the others within the slice plane (limit {limit_mm:g} mm)"
+    return [catalog.SLICE_DISPLACED.at(item, message)]
 
 
 def _axes(header: SliceHeader) -> FloatArray:

@@ -286,6 +286,49 @@ def test_a_tilted_gantry_is_rejected_with_the_shear_in_millimeters(tmp_path):
     assert arranged.geometry is None
 
 
+def _moved(aside_mm, tilt_deg=0.0):
+    """Slices moved along their columns, by number, in a gantry that may be tilted."""
+
+    def edit(ds, k):
+        shift = aside_mm.get(k, 0) + k * STEP_MM * np.tan(np.deg2rad(tilt_deg))
+        place = np.array(position(k)) + shift * np.array(OBLIQUE[3:])
+        ds.ImagePositionPatient = [f"{x:.3f}" for x in place]
+
+    return edit
+
+
+@pytest.mark.fault("F41")
+@pytest.mark.parametrize("number", [0, 4, 9])
+def test_a_slice_beside_the_others_is_named(tmp_path, number):
+    """It is no tilt: a shear of 0.0 degrees is a riddle."""
+    arranged = _arranged(write_series(tmp_path, 10, _moved({number: 7})))
+    message = _message(arranged, "SLICE_DISPLACED")
+    assert message == (
+        f"slice {number + 1} of 10 lies 7.00 mm beside the others within the slice plane "
+        "(limit 0.5 mm)"
+    )
+    assert _codes(arranged) == {"SLICE_DISPLACED"}
+    assert arranged.geometry is None
+
+
+@pytest.mark.fault("F41")
+def test_a_table_that_moved_in_the_middle_leaves_its_slices_beside_the_others(tmp_path):
+    arranged = _arranged(write_series(tmp_path, 10, _moved(dict.fromkeys(range(7, 10), -3))))
+    assert _message(arranged, "SLICE_DISPLACED").startswith(
+        "3 of 10 slices, first slice 8, lie up to 3.00 mm beside the others"
+    )
+    assert _codes(arranged) == {"SLICE_DISPLACED"}
+
+
+@pytest.mark.fault("F41")
+def test_a_slice_beside_a_tilted_stack_is_told_apart_from_the_tilt(tmp_path):
+    arranged = _arranged(write_series(tmp_path, 21, _moved({5: 7}, tilt_deg=20)))
+    assert "slice 6 of 21 lies 7.00 mm beside" in _message(arranged, "SLICE_DISPLACED")
+    tilt = _message(arranged, "GANTRY_TILT")
+    assert f"slice 21 of 21 lies {40 * np.tan(np.deg2rad(20)):.2f} mm off" in tilt
+    assert "20.0 degrees" in tilt
+
+
 @pytest.mark.fault("F41")
 def test_a_turned_slice_is_named(tmp_path):
     def edit(ds, k):

@@ -58,6 +58,7 @@ class Screen(Section, frozen=True):
         limit(
             "in-plane drift of the origin over the stack, mm",
             "GANTRY_TILT",
+            "SLICE_DISPLACED",
             unit="mm",
             ge=0.001,
             le=10,
