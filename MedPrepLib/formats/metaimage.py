@@ -113,7 +113,8 @@ def _parse(head: bytes) -> tuple[dict[str, str], str, int]:
 
 
 def _is_true(fields: Mapping[str, str], name: str, default: str = "False") -> bool:
-    return fields.get(name, default).lower() in {"true", "1"}
+    """MetaIO looks at the first letter only: True, T, true, 1..."""
+    return fields.get(name, default)[:1] in {"T", "t", "1"}
 
 
 def _size(fields: Mapping[str, str]) -> tuple[int, int, int]:

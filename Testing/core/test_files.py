@@ -368,6 +368,20 @@ def test_each_fault_of_a_metaimage_header_gets_its_code(tmp_path, old, new, code
         read_volume(path)
 
 
+@pytest.mark.parametrize("yes", ["True", "true", "T", "t", "1", "TRUE"])
+@pytest.mark.parametrize("no", ["False", "F", "0"])
+def test_yes_and_no_of_a_metaimage_are_those_of_simpleitk(tmp_path, yes, no):
+    """In one letter "BinaryData = T" was said to be ASCII."""
+    path = tmp_path / "a.mha"
+    said = f"BinaryData = {yes}\nCompressedData = {no}\nElementByteOrderMSB = {yes}\n"
+    text = META.replace("BinaryData = True\n", said).replace("MET_UCHAR", "MET_SHORT")
+    voxels = np.arange(60, dtype=">i2")
+    path.write_bytes(f"{text}ElementDataFile = LOCAL\n".encode() + voxels.tobytes())
+    theirs = sitk.GetArrayFromImage(sitk.ReadImage(path))
+    np.testing.assert_array_equal(read_volume(path).array, theirs)
+    np.testing.assert_array_equal(theirs.ravel(), voxels)
+
+
 @pytest.mark.fault("F25")
 def test_things_that_are_no_files_are_refused_without_opening_them(tmp_path):
     os.mkfifo(tmp_path / "pipe.nrrd")
