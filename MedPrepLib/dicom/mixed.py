@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ from MedPrepLib.dicom.stack import Stack, stack_of
 from MedPrepLib.findings import Finding
 
 Key = TypeVar("Key", bound=Hashable)
+Pair = tuple[float, float]
 
 ORIENTATION_TOLERANCE = 1e-3
 """Largest difference of a direction cosine between slices of one stack (0.06 degrees)."""
@@ -47,7 +49,7 @@ def mixed_findings(stack: Stack, item: str) -> list[Finding]:
     if len(sizes) > 1:
         text = _odd_ones(sizes, lambda s: f"{s[0]} x {s[1]} pixels", numbered)
         findings.append(catalog.MIXED_SIZE.at(item, text))
-    spacings = _sets(stack.headers, _spacing_key)
+    spacings = _spacing_sets(stack.headers)
     if len(spacings) > 1:
         text = _odd_ones(spacings, lambda s: f"{s[0]:.4g} x {s[1]:.4g} mm pixels", numbered)
         findings.append(catalog.MIXED_SIZE.at(item, text))
@@ -107,14 +109,23 @@ def _angle_deg(one: SliceHeader, other: SliceHeader) -> float:
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def _spacing_key(header: SliceHeader) -> tuple[float, float]:
-    """PixelSpacing rounded to a relative SPACING_TOLERANCE, so that equal ones compare equal."""
-    row, column = header.pixel_spacing or (0.0, 0.0)
-    return (_rounded(row), _rounded(column))
+def _spacing_sets(headers: Sequence[SliceHeader]) -> list[tuple[Pair, list[int]]]:
+    """(PixelSpacing, slice numbers), the largest set first; those within the tolerance are one.
+
+    Compared, never rounded: of two neighbors in the last digit a step of rounding would lie
+    between, and part them.
+    """
+    sets: dict[Pair, list[int]] = {}
+    for spacing, numbers in _sets(headers, lambda h: h.pixel_spacing or (0.0, 0.0)):
+        usual = next((known for known in sets if _is_near(spacing, known)), spacing)
+        sets[usual] = sorted([*sets.get(usual, ()), *numbers])
+    return sorted(sets.items(), key=lambda s: -len(s[1]))
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
+def _is_near(one: Pair, other: Pair) -> bool:
+    return all(
+        math.isclose(a, b, rel_tol=SPACING_TOLERANCE) for a, b in zip(one, other, strict=True)
+    )
 
 
 def _rescale_findings(

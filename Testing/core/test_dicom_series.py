@@ -371,6 +371,32 @@ def test_a_slice_of_another_pixel_spacing_is_named(tmp_path):
 
 
 @pytest.mark.fault("F41")
+@pytest.mark.parametrize("other", ["0.781251", "0.78125", "0.78131"])
+def test_pixel_spacings_that_differ_in_the_last_digit_only_are_one(tmp_path, other):
+    """0.78125 and 0.781251 lie on both sides of where rounding to four digits turns."""
+
+    def edit(ds, k):
+        spacing = other if k % 3 == 0 else "0.78125"
+        ds.PixelSpacing = [spacing, spacing]
+
+    arranged = _arranged(write_series(tmp_path, 6, edit))
+    assert arranged.findings == ()
+    assert arranged.geometry.spacing[0] == pytest.approx(0.78125, rel=1e-4)
+
+
+@pytest.mark.fault("F41")
+def test_slices_of_pixel_spacings_beyond_the_tolerance_are_counted(tmp_path):
+    def edit(ds, k):
+        ds.PixelSpacing = [0.5, ["0.7", "0.70004", "0.7002"][k % 3]]
+
+    message = _message(_arranged(write_series(tmp_path, 8, edit)), "MIXED_SIZE")
+    assert message == (
+        "slice 3 of 8 has 0.5 x 0.7002 mm pixels (2 slices in all), the usual is 0.5 x 0.7 mm "
+        "pixels"
+    )
+
+
+@pytest.mark.fault("F41")
 @pytest.mark.parametrize("change", ["bits", "sign"])
 def test_a_slice_of_another_bit_depth_or_sign_is_named(tmp_path, change):
     def edit(ds, k):
