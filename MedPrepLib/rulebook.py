@@ -36,6 +36,7 @@ SOURCES: Mapping[str, str] = MappingProxyType({
     "MIXED_SIZE": "Rows (0028,0010), Columns (0028,0011), PixelSpacing (0028,0030).",
     "MIXED_BIT_DEPTH": "BitsAllocated (0028,0100), PixelRepresentation (0028,0103).",
     "MIXED_RESCALE": "RescaleIntercept (0028,1052), RescaleSlope (0028,1053).",
+    "MODALITY_LUT": "ModalityLUTSequence (0028,3000), PS3.3 C.11.1; only a rescaling is applied.",
     "GANTRY_TILT": f"{_STACK}: drift of the origin within the slice plane over the whole stack.",
     "SLICE_DISPLACED": f"{_STACK}: the origin within the slice plane, beside those of most.",
     "NO_POSITION": f"{_STACK}; InstanceNumber (0020,0013) tells no place.",
@@ -50,7 +51,7 @@ SOURCES: Mapping[str, str] = MappingProxyType({
     "SPACING_SUSPECT": f"{_NIFTI}, xyzt_units; a body is neither a millimeter nor ten meters long.",
     "NOT_FINITE": "IEEE 754: NaN and infinity are no intensities.",
     "CLIPPED": "CT numbers of 12 bits, -1024 to 3071 HU (RescaleIntercept -1024, PS3.3 C.8.2.1).",
-    "NOT_HU": "Hounsfield scale: air -1000 HU, water 0 HU.",
+    "NOT_HU": "Hounsfield scale, air -1000 HU and water 0 HU; RescaleType (0028,1054).",
     "GRID_ROUNDING": "Largest distance of corresponding corners; the float32 of NIfTI headers "
     "moves them by up to 5e-5 mm (measured).",
     "GRID_RESAMPLED": "Largest distance of corners; labels take the nearest neighbor.",

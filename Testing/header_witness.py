@@ -21,6 +21,8 @@ def expected(ds: Dataset, keyword: str, fallback: object) -> object:
         value = ds.get(keyword)
     except (TypeError, ValueError, OverflowError, BytesLengthException):
         return fallback
+    if isinstance(fallback, bool):
+        return bool(value)
     if value is None or value == "":
         return fallback
     if isinstance(fallback, str):

@@ -104,6 +104,11 @@ MIXED_RESCALE = _final(
     "Some slices of one series lack the rescale slope or intercept that the others have.",
     "Export the series again from the scanner or archive; what these slices measure in is unknown.",
 )
+MODALITY_LUT = _reject(
+    "MODALITY_LUT",
+    "Slices carry a table that makes values of the modality out of stored ones; it is not applied.",
+    "Export the original series with rescale slope and intercept, or accept stored values.",
+)
 GANTRY_TILT = _final(
     "GANTRY_TILT",
     "The slices are sheared against their stacking direction (a tilted gantry).",

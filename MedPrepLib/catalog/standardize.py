@@ -23,8 +23,9 @@ CONSTANT_IMAGE = _reject(
 )
 NOT_HU = _review(
     "NOT_HU",
-    "A CT does not look like Hounsfield units (air and tissue are not where they should be).",
-    "Check rescale slope and intercept at the source.",
+    "A CT does not look like Hounsfield units (air and tissue are not where they should be), or "
+    "its header names another unit.",
+    "Check rescale slope, intercept and type at the source.",
 )
 
 SUV_UNKNOWN = _review(

@@ -24,6 +24,7 @@ from MedPrepLib.dicom.multiframe import frames_of, is_multiframe
 from MedPrepLib.dicom.slicecheck import slice_findings
 from MedPrepLib.dicom.stack import Stack, stack_geometry, stack_of, tilt_findings
 from MedPrepLib.dicom.subseries import Part, divide, summary
+from MedPrepLib.dicom.units import unit_findings
 from MedPrepLib.errors import GeometryError, ReadError, UnsupportedError
 from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.geometry import Geometry
@@ -137,6 +138,7 @@ def _slices_of(headers: Sequence[SliceHeader], item: str) -> _Slices:
     findings += _burned_in_findings(slices, item)
     findings += concatenation_findings(slices, item)
     slices, problems = _single_frames(slices, item)
+    findings += unit_findings(slices, item)
     problems = problems or slice_findings(slices, item)
     if not problems:
         try:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _DEFER_BYTES = 65_536
 """Longer values are skipped; no attribute we keep comes near."""
 
+_ITEM = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+"""How an item of undefined length begins."""
+
 _MOST_READS = 200_000
 _MOST_ITEMS = 50_000
 """Of sequences; pydicom takes a second for 10,000."""
@@ -60,10 +63,20 @@ def _read(content: bytes, wanted: AbstractSet[int]) -> tuple[Elements, str, Orde
 
 
 def _raw_values(dataset: FileDataset, wanted: AbstractSet[int]) -> dict[int, bytes]:
-    """The bytes of the wanted elements; asking for one by its tag could convert it."""
-    from pydicom.dataelem import RawDataElement
+    """The bytes of the wanted elements; asking for one by its tag could convert it.
 
-    return {
+    Of a sequence of undefined length pydicom keeps items and no bytes: the beginnings of two stand
+    for them.
+    """
+    from pydicom.dataelem import RawDataElement
+    from pydicom.sequence import Sequence
+
+    sequences = {
+        int(element.tag): _ITEM * 2
+        for element in dataset.values()
+        if element.tag in wanted and isinstance(element.value, Sequence) and element.value
+    }
+    return sequences | {
         int(element.tag): element.value
         for element in dataset.values()
         if isinstance(element, RawDataElement)

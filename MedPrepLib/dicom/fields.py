@@ -137,6 +137,11 @@ def doubles(raw: bytes, context: Context) -> tuple[float, float, float]:
     return x, y, z
 
 
+def filled(raw: bytes, _: Context) -> bool:
+    """True for a sequence with items, in more than the eight bytes of its end."""
+    return len(raw) > 8
+
+
 def ge_b_value(raw: bytes, context: Context) -> float:
     """GE's b-value: the first integer, to which some versions add 1e9."""
     return number(raw, context) % 100_000
@@ -201,7 +206,9 @@ FIELDS: tuple[Field, ...] = (
     Field("burned_in", "BurnedInAnnotation", 0x00280301, code),
     Field("rescale_intercept", "RescaleIntercept", 0x00281052, number, vital=True),
     Field("rescale_slope", "RescaleSlope", 0x00281053, number, vital=True),
+    Field("rescale_type", "RescaleType", 0x00281054, code),
     Field("lossy", "LossyImageCompression", 0x00282110, code),
+    Field("modality_lut", "ModalityLUTSequence", 0x00283000, filled),
 )
 PRIVATE_B_VALUES: dict[str, Field] = {
     "SIEMENS": Field("b_value", "", 0x0019100C, number),

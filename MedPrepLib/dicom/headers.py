@@ -112,6 +112,8 @@ class SliceHeader(msgspec.Struct, frozen=True, gc=False):
     orientation: Six | None = None
     rescale_slope: float | None = None
     rescale_intercept: float | None = None
+    rescale_type: str = ""
+    modality_lut: bool = False
     padding_value: int | None = None
     padding_limit: int | None = None
     pixel_offset: int = -1

@@ -38,6 +38,7 @@ _GROUPS: tuple[tuple[str, str, str, str], ...] = (
     ("slice_thickness_mm", "PixelMeasuresSequence", "SliceThickness", "float"),
     ("rescale_slope", "PixelValueTransformationSequence", "RescaleSlope", "float"),
     ("rescale_intercept", "PixelValueTransformationSequence", "RescaleIntercept", "float"),
+    ("rescale_type", "PixelValueTransformationSequence", "RescaleType", "text"),
     ("b_value", "MRDiffusionSequence", "DiffusionBValue", "float"),
     ("echo_time_ms", "MREchoSequence", "EffectiveEchoTime", "float"),
     ("temporal_position", "FrameContentSequence", "TemporalPositionIndex", "int"),

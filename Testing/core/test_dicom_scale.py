@@ -6,7 +6,9 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import COLUMNS, ROWS, set_pixels, stored_pixels, write_series
+from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_rescale
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from MedPrepLib.config.settings import Screen, Standardize
 from MedPrepLib.dicom.headers import read_header
@@ -221,6 +223,57 @@ def test_a_slope_beyond_float32_is_infinite_and_rejected_not_wrapped(tmp_path, s
     result = standardize(pixels.volume, "PT", Standardize(), "case", pixels.padding)
     assert "NOT_FINITE" in {f.code for f in result.findings if f.severity.name == "REJECT"}
     assert np.isfinite(result.volume.array).all()
+
+
+def said(paths, code: str) -> list[str]:
+    found = arrange([read_header(p) for p in paths], "case", Screen(min_slices=2)).findings
+    return [f.message for f in found if f.code == code]
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [("HU", None), ("US", None), ("", None), ("MGML", "MGML"), ("J. Doe", "another unit")],
+)
+def test_a_ct_whose_rescale_type_is_no_hounsfield_unit_says_so(tmp_path, kind, unit):
+    def edit(ds, k):
+        ds.RescaleType = kind if k else "HU"
+
+    message = f"3 of 4 slices are in {unit} by their RescaleType (0028,1054), not in HU"
+    assert said(write_series(tmp_path, COUNT, edit), "NOT_HU") == ([message] if unit else [])
+
+
+def test_the_rescale_type_of_an_mr_is_its_own(tmp_path):
+    def edit(ds, _):
+        ds.Modality, ds.RescaleType = "MR", "normalized"
+
+    assert said(write_series(tmp_path, COUNT, edit), "NOT_HU") == []
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, None])
+@pytest.mark.parametrize("undefined", [False, True])
+def test_a_modality_table_that_pydicom_applies_and_we_do_not_is_named(tmp_path, syntax, undefined):
+    """None: without preamble, read by pydicom. An empty sequence is no table."""
+
+    def edit(ds, k):
+        del ds.RescaleSlope, ds.RescaleIntercept
+        table = Dataset()
+        table.add_new(0x00283002, "US", [4096, 0, 16])
+        table.ModalityLUTType = "HU"
+        table.add_new(0x00283006, "US", [min(7 * n, 65535) for n in range(4096)])
+        ds.ModalityLUTSequence = [table] if k else []
+        ds["ModalityLUTSequence"].is_undefined_length = undefined
+
+    paths = write_series(tmp_path, COUNT, edit, syntax=syntax or ExplicitVRLittleEndian)
+    for path in paths if syntax is None else ():
+        ds = pydicom.dcmread(path)
+        ds["ModalityLUTSequence"].is_undefined_length = undefined
+        pydicom.dcmwrite(path, Dataset(ds), implicit_vr=False, little_endian=True)
+    assert said(paths, "MODALITY_LUT") == ["3 of 4 slices have a ModalityLUTSequence (0028,3000)"]
+    ds = pydicom.dcmread(paths[1], force=True)
+    if syntax is not None:
+        assert (apply_modality_lut(ds.pixel_array, ds) == 7 * ds.pixel_array).all()
 
 
 @pytest.mark.fault("F42")
