@@ -12,15 +12,13 @@ from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.config.settings import FolderSource, NnunetSource, Screen
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
+from MedPrepLib.scan.casefolder import image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader, unlisted
-from MedPrepLib.scan.image import find_image
+from MedPrepLib.scan.image import find_image, nothing
 from MedPrepLib.scan.readings import drawn_among, readings_from
-from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, is_folder, stem
+from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, stem
 from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, read_text
-
-MASK_FOLDER = "masks"
-IMAGE_NAME = "image"
 
 
 def scan_folders(
@@ -29,8 +27,8 @@ def scan_folders(
     """One candidate per ``center/patient/case`` folder below ``root``.
 
     The image is ``image.*``, a folder ``image`` of DICOM files, or whatever single image lies
-    in the case folder. Center and patient are the folders' names; age and sex come from
-    DICOM. Folders that cannot be listed are a finding about ``called``.
+    in the case folder, but for its folder ``masks``. Center and patient are the folders' names;
+    age and sex come from DICOM. Folders that cannot be listed are a finding about ``called``.
     """
     top = contents_of(root)
     reasons = [top.refused]
@@ -39,16 +37,17 @@ def scan_folders(
         for patient in map(contents_of, center.folders):
             reasons.append(patient.refused)
             for folder in patient.folders:
-                own, masks = contents_of(folder), contents_of(folder / MASK_FOLDER)
+                own = contents_of(folder)
+                masks = contents_of(mask_folder(folder, own))
                 reasons += [own.refused, masks.refused]
                 drawn = drawn_among(masks, source.annotations)
-                yield _case_in(folder, _image_path(folder, own), drawn, source, reader, screen)
+                yield _case_in(folder, own, drawn, source, reader, screen)
     yield from unlisted([reason for reason in reasons if reason], called)
 
 
 def _case_in(
     folder: Path,
-    path: Path,
+    own: Contents,
     drawn: Drawn,
     source: FolderSource,
     reader: HeaderReader,
@@ -56,21 +55,9 @@ def _case_in(
 ) -> Candidate:
     center, patient = folder.parts[-3:-1]
     item = f"{center}/{patient}/{folder.name}"
-    image = find_image(path, item, reader, screen, source.part)
+    image = image_of_case(folder, own, item, reader, screen, source.part)
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
     return candidate(item, person, image, drawn, source.modality)
-
-
-def _image_path(folder: Path, contents: Contents) -> Path:
-    """``image/`` or ``image.*`` if there is one, else the case folder itself without masks."""
-    named = folder / IMAGE_NAME
-    if is_folder(named):
-        return named
-    files = [path for path in contents.files if image_suffix(path)]
-    for path in files:
-        if stem(path) == IMAGE_NAME:
-            return Path(path)
-    return Path(files[0]) if len(files) == 1 else folder
 
 
 def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Finding]:
@@ -116,6 +103,7 @@ def candidate(
 
     Segmentation objects that lay beside the image are readings, too.
     """
+    image = _unless_drawn(image, drawn)
     scan = image.scan
     if not scan.modality and modality:
         scan = msgspec.structs.replace(scan, modality=modality)
@@ -133,3 +121,12 @@ def candidate(
     if not image.source.paths and not findings:
         findings = (catalog.FILE_MISSING.at(item, "the case has no image"),)
     return Candidate(case, image.slices, findings)
+
+
+def _unless_drawn(image: ImageFound, drawn: Drawn) -> ImageFound:
+    """The image, unless its file is one that a rater drew."""
+    masks = {part.path for reading in drawn.masks for part in reading.parts}
+    if image.source.kind == "dicom" or masks.isdisjoint(image.source.paths):
+        return image
+    why = "the only image file is a mask of the case"
+    return msgspec.structs.replace(nothing(catalog.FILE_MISSING.at("", why)), patient=image.patient)

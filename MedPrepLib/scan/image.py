@@ -25,12 +25,18 @@ from MedPrepLib.scan.walk import (
 
 
 def find_image(
-    path: Path, item: str, reader: HeaderReader, screen: Screen, part: str = ""
+    path: Path,
+    item: str,
+    reader: HeaderReader,
+    screen: Screen,
+    part: str = "",
+    without: Path | None = None,
 ) -> ImageFound:
     """The image at ``path``: a file, or a folder that holds one DICOM volume (or one file).
 
     ``part`` names the volume that is meant where there are several: what a sub-series is called
     ("b800"), or "series2" in a folder of several series, or both ("series2_b800").
+    ``without`` is a folder below ``path`` that holds no image.
     Whatever is wrong is a finding of the result; an image that cannot be one is still returned,
     with a REJECT, so that the case appears among the excluded ones.
     """
@@ -39,18 +45,19 @@ def find_image(
             return _file_image(str(path), item, part)
         return _folder_image([listing_of(str(path))], item, reader, screen, part)
     if not is_folder(path):
-        return _nothing(catalog.FILE_MISSING.at(item, "the image file or folder does not exist"))
-    return _folder_image(list(listings_below(path)), item, reader, screen, part)
+        return nothing(catalog.FILE_MISSING.at(item, "the image file or folder does not exist"))
+    return _folder_image(list(listings_below(path, without)), item, reader, screen, part)
 
 
 def _file_image(path: str, item: str, part: str) -> ImageFound:
     if part:
-        return _nothing(_unknown_part(part, (), item))
+        return nothing(_unknown_part(part, (), item))
     return ImageFound(ImageSource("file", (path,)), Scan(), Patient("", ""))
 
 
-def _nothing(finding: Finding) -> ImageFound:
-    return ImageFound(ImageSource("file", ()), Scan(), Patient("", ""), findings=(finding,))
+def nothing(*findings: Finding) -> ImageFound:
+    """No image, and why."""
+    return ImageFound(ImageSource("file", ()), Scan(), Patient("", ""), findings=findings)
 
 
 def _folder_image(
@@ -65,12 +72,10 @@ def _folder_image(
     if volumes:
         chosen, extra = _choose(volumes, item, screen, part)
     else:
-        images = [path for path in others if image_suffix(path)]
+        images = [path for path in others if may_be_image(path)]
         if len(images) == 1 and not headers:
             return _file_image(images[0], item, part)
-        why = f"{count} files, none of them an image slice; {len(images)} image files"
-        code = catalog.AMBIGUOUS_IMAGE if len(images) > 1 else catalog.FILE_UNREADABLE
-        return _nothing(code.at(item, why))
+        return nothing(_no_volume(count, len(images), item), *notes)
     left = [path for path in others if not image_suffix(path)]
     if left:
         extra = (
@@ -81,6 +86,21 @@ def _folder_image(
     return ImageFound(
         chosen.source, chosen.scan, chosen.patient, chosen.links, chosen.slices, findings, masks
     )
+
+
+def _no_volume(files: int, images: int, item: str) -> Finding:
+    """Why a folder of so many files, none of them an image slice, has no image."""
+    if not files:
+        return catalog.FILE_MISSING.at(item, "no image file lies here")
+    why = f"{files} files, none of them an image slice; {images} image files"
+    code = catalog.AMBIGUOUS_IMAGE if images > 1 else catalog.FILE_UNREADABLE
+    return code.at(item, why)
+
+
+def may_be_image(path: str) -> bool:
+    """True for the name of a volume file that is no segmentation by its ending."""
+    suffix = image_suffix(path)
+    return bool(suffix) and not path[: -len(suffix)].lower().endswith(".seg")
 
 
 def found_volumes(group: SeriesGroup, item: str, screen: Screen) -> tuple[ImageFound, ...]:
@@ -120,7 +140,7 @@ def _choose(
         meant = [v for name, v in volumes.items() if part in (name, v.source.part)]
         if len(meant) == 1:
             return meant[0], ()
-        unknown = _nothing(_unknown_part(part, _listed(volumes), item))
+        unknown = nothing(_unknown_part(part, _listed(volumes), item))
         return unknown, ()
     usable = {name: v for name, v in volumes.items() if _is_usable(v, screen)}
     ranked = sorted((usable or volumes).items(), key=lambda v: (-len(v[1].source.paths), v[0]))

@@ -115,7 +115,7 @@ def _stamped(folder: str, files: dict[str, os.DirEntry[str]]) -> Listing:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What lies directly in a folder, sorted: regular files, and folders; links are passed over.
+    """What lies directly in a folder, sorted: regular files, folders, and the names of links.
 
     ``refused``: why the folder cannot be listed, or not all of it; empty when it can, or when it
     is not there.
@@ -123,6 +123,7 @@ class Contents:
 
     files: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
+    links: tuple[str, ...] = ()
     refused: str = ""
 
 
@@ -142,6 +143,7 @@ def contents_of(folder: Path) -> Contents:
     return Contents(
         tuple(base + name for name in files if name not in IGNORED_NAMES),
         tuple(folder / name for name in folders),
+        tuple(name for name in names if entries[name].is_symlink()),
         "" if all(map(is_text, entries)) else _NO_TEXT,
     )
 

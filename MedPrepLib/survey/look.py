@@ -16,7 +16,7 @@ from MedPrepLib.dicom.headers import SliceHeader, is_dicom, read_header
 from MedPrepLib.errors import ReadError
 from MedPrepLib.labels import normalized_name
 from MedPrepLib.masks.objects import LABELMAP_SEG_CLASS, RTSTRUCT_CLASS, SEG_CLASS
-from MedPrepLib.scan.folders import IMAGE_NAME, MASK_FOLDER
+from MedPrepLib.scan.casefolder import IMAGE_NAME, MASK_FOLDER
 from MedPrepLib.scan.table import REQUIRED
 from MedPrepLib.scan.walk import Listing, contents_of, image_suffix, listings_below, prefix, stem
 from MedPrepLib.survey.masks import names_in, values_in

@@ -1,0 +1,131 @@
+"""Case folders of the folder convention: what is taken for the image, and what never is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_files import save, slice_dataset, write_series
+from pydicom.uid import RTStructureSetStorage
+
+from MedPrepLib.config import parse_study
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume
+from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.scan import Candidate, Scanned, scan
+
+FOLDERS = 'kind = "folders"\npath = "raw"\nmodality = "CT"'
+CASE = "raw/north/p1/c1"
+posix = pytest.mark.skipif(os.name != "posix", reason="links are a POSIX matter")
+
+
+def found(folder: Path, source: str = FOLDERS) -> Scanned:
+    labels = "[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
+    return scan(parse_study(f'name = "x"\n[[sources]]\n{source}\n{labels}'), folder)
+
+
+def only(folder: Path, source: str = FOLDERS) -> Candidate:
+    (one,) = found(folder, source).candidates
+    return one
+
+
+def codes(candidate: Candidate) -> list[str]:
+    return [finding.code for finding in candidate.findings]
+
+
+def nifti(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_nifti(path, Volume(np.zeros((4, 5, 6), np.int16), Geometry((6, 5, 4))))
+    return path
+
+
+def contours(path: Path) -> Path:
+    """An RTSTRUCT without any contour."""
+    ds = slice_dataset(0)
+    del ds.PixelData
+    ds.SOPClassUID, ds.Modality, ds.SeriesInstanceUID = RTStructureSetStorage, "RTSTRUCT", "1.2.77"
+    ds.SOPInstanceUID = f"1.2.77.{len(str(path))}"
+    return save(ds, path)
+
+
+@pytest.mark.parametrize("masks", ["masks", "Masks"])
+def test_a_mask_is_never_taken_for_the_image_that_is_missing(tmp_path, masks: str) -> None:
+    nifti(tmp_path / CASE / masks / "ana.nii.gz")
+    one = only(tmp_path)
+    assert one.case.image.paths == ()
+    assert [r.rater for r in one.case.readings] == ["ana"]
+    assert codes(one) == ["FILE_MISSING"]
+    assert one.findings[0].severity.word == "reject"
+
+
+@pytest.mark.parametrize("lone", ["ana.seg.nrrd", "image.seg.nrrd"])
+def test_a_segmentation_by_its_ending_is_no_image(tmp_path, lone: str) -> None:
+    (tmp_path / CASE).mkdir(parents=True)
+    (tmp_path / CASE / lone).write_bytes(b"NRRD0004\n")
+    one = only(tmp_path)
+    assert one.case.image.paths == ()
+    assert codes(one) == ["FILE_UNREADABLE"]
+    nifti(tmp_path / CASE / "ct.nii.gz")
+    assert [Path(path).name for path in only(tmp_path).case.image.paths] == ["ct.nii.gz"]
+
+
+def test_two_files_called_image_are_a_question(tmp_path) -> None:
+    nifti(tmp_path / CASE / "image.nii")
+    nifti(tmp_path / CASE / "image.nii.gz")
+    one = only(tmp_path)
+    assert one.case.image.paths == ()
+    assert codes(one) == ["AMBIGUOUS_IMAGE"]
+
+
+def test_a_table_cannot_make_a_mask_the_image(tmp_path) -> None:
+    nifti(tmp_path / "c1/masks/ana.nii.gz")
+    row = "case,patient,image,annotations\nx,1,c1,ana=c1/masks/ana.nii.gz\n"
+    (tmp_path / "cases.csv").write_text(row, encoding="utf-8")
+    one = only(tmp_path, 'kind = "table"\npath = "cases.csv"')
+    assert one.case.image.paths == ()
+    assert (one.case.patient.id, codes(one)) == ("1", ["FILE_MISSING"])
+    assert "mask of the case" in one.findings[0].message
+
+
+@posix
+@pytest.mark.fault("F25")
+def test_a_link_in_place_of_the_image_is_named_as_one_and_nothing_else_is_taken(tmp_path) -> None:
+    target = nifti(tmp_path / "annex/k.nii.gz")
+    nifti(tmp_path / CASE / "masks/ana.nii.gz")
+    (tmp_path / CASE / "image.nii.gz").symlink_to(target)
+    one = only(tmp_path)
+    assert (one.case.image.paths, codes(one)) == ((), ["FILE_MISSING"])
+    assert "1 symbolic link lies where the image should be" in one.findings[0].message
+    nifti(tmp_path / CASE / "pet.nii.gz")
+    assert (only(tmp_path).case.image.paths, codes(only(tmp_path))) == ((), ["FILE_MISSING"])
+
+
+@posix
+@pytest.mark.fault("F25")
+def test_a_link_to_another_image_makes_the_one_image_a_question(tmp_path) -> None:
+    nifti(tmp_path / CASE / "t1.nii.gz")
+    (tmp_path / CASE / "t2.nii.gz").symlink_to(nifti(tmp_path / "annex/k.nii.gz"))
+    one = only(tmp_path)
+    assert (one.case.image.paths, codes(one)) == ((), ["AMBIGUOUS_IMAGE"])
+    shutil.move(tmp_path / CASE / "t1.nii.gz", tmp_path / CASE / "image.nii.gz")
+    assert len(only(tmp_path).case.image.paths) == 1  # a name says which one is meant
+
+
+def test_dicom_masks_beside_slices_in_the_case_folder_vote_once(tmp_path) -> None:
+    write_series(tmp_path / CASE)
+    for rater in ("ana", "bob"):
+        contours(tmp_path / CASE / f"masks/{rater}.dcm")
+    one = only(tmp_path)
+    assert len(one.slices) == 5
+    assert [r.rater for r in one.case.readings] == ["ana", "bob"]
+    rule = "\n[sources.annotations.bob]\nignore = true"
+    assert [r.rater for r in only(tmp_path, FOLDERS + rule).case.readings] == ["ana"]
+
+
+def test_contours_beside_slices_are_still_a_reading(tmp_path) -> None:
+    write_series(tmp_path / CASE)
+    contours(tmp_path / CASE / "structures.dcm")
+    assert [r.rater for r in only(tmp_path).case.readings] == ["rtstruct"]
