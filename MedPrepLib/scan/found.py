@@ -48,6 +48,8 @@ class ImageFound(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     annotations: tuple[MaskReading, ...] = ()
     """Segmentation objects (RTSTRUCT, SEG) that lay beside the image and refer to it."""
+    slices_in_all: int = 0
+    """Slices of a DICOM volume with those that were left aside (beyond a gap), no localizers."""
 
 
 class Scanned(msgspec.Struct, frozen=True):

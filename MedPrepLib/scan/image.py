@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import ImageSource, MaskPart, MaskReading, Patient, Scan
 from MedPrepLib.config.settings import Screen
 from MedPrepLib.dicom.arrange import arrange_volumes
 from MedPrepLib.dicom.facts import scan_facts
+from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.scan.found import ImageFound
@@ -74,18 +77,15 @@ def _folder_image(
     else:
         images = [path for path in others if may_be_image(path)]
         if len(images) == 1 and not headers:
-            return _file_image(images[0], item, part)
+            lone = _file_image(images[0], item, part)
+            return msgspec.structs.replace(lone, findings=(*lone.findings, *notes))
         return nothing(_no_volume(count, len(images), item), *notes)
-    left = [path for path in others if not image_suffix(path)]
-    if left:
-        extra = (
-            *extra,
-            catalog.FILE_IGNORED.at(item, f"{len(left)} of {count} files are no DICOM objects"),
-        )
+    if others:
+        files = sum(map(may_be_image, others))
+        message = f"{len(others)} of {count} files are no DICOM objects ({files} are image files)"
+        extra = (*extra, catalog.FILE_IGNORED.at(item, message))
     findings = (*chosen.findings, *extra, *notes)
-    return ImageFound(
-        chosen.source, chosen.scan, chosen.patient, chosen.links, chosen.slices, findings, masks
-    )
+    return msgspec.structs.replace(chosen, findings=findings, annotations=masks)
 
 
 def _no_volume(files: int, images: int, item: str) -> Finding:
@@ -113,8 +113,16 @@ def found_volumes(group: SeriesGroup, item: str, screen: Screen) -> tuple[ImageF
         source = ImageSource(
             "dicom", paths, arranged.geometry, arranged.part, stack_mm=arranged.stack_mm
         )
-        found.append(ImageFound(source, scan, patient, links, arranged.headers, arranged.findings))
+        image = ImageFound(source, scan, patient, links, arranged.headers, arranged.findings)
+        count = _slices_in_all((*headers, *arranged.left_aside))
+        found.append(msgspec.structs.replace(image, slices_in_all=count))
     return tuple(found)
+
+
+def _slices_in_all(headers: Sequence[SliceHeader]) -> int:
+    """How many slices these are, localizers apart; at least the frames that one object names."""
+    slices = [header for header in headers if "LOCALIZER" not in header.image_type]
+    return max(len(slices), max((header.number_of_frames for header in slices), default=0))
 
 
 def _named_volumes(
@@ -142,21 +150,43 @@ def _choose(
             return meant[0], ()
         unknown = nothing(_unknown_part(part, _listed(volumes), item))
         return unknown, ()
-    usable = {name: v for name, v in volumes.items() if _is_usable(v, screen)}
-    ranked = sorted((usable or volumes).items(), key=lambda v: (-len(v[1].source.paths), v[0]))
-    chosen = ranked[0][1]
-    aside: list[Finding] = [
-        f
-        for v in volumes.values()
-        if v is not chosen
-        for f in v.findings
-        if f.code == catalog.LOCALIZER.code
-    ]
+    scouts = {name: v for name, v in volumes.items() if _is_localizer(v)}
+    others = {name: v for name, v in volumes.items() if name not in scouts}
+    usable = {name: v for name, v in others.items() if not _refusals(v, screen)}
+    candidates = usable or others or scouts
+    chosen = min(candidates.items(), key=lambda v: (-len(v[1].source.paths), v[0]))[1]
+    aside = [f for v in scouts.values() if v is not chosen
+             for f in v.findings if f.code == catalog.LOCALIZER.code]  # fmt: skip
     if len(usable) > 1:
         listed = ", ".join(_listed(usable))
         message = f"{len(usable)} image volumes lie here: {listed}; which one is meant?"
         aside.append(catalog.AMBIGUOUS_IMAGE.at(item, message))
-    return chosen, tuple(aside)
+    refused = {n: v for n, v in others.items() if n not in usable and v is not chosen}
+    return chosen, (*aside, *_refused(refused, chosen, item, screen))
+
+
+def _refused(
+    refused: Mapping[str, ImageFound], chosen: ImageFound, item: str, screen: Screen
+) -> Iterator[Finding]:
+    """What is said of volumes that cannot be used beside the one that was chosen.
+
+    One of as many slices or more may be the one that is meant: that it has a fault is no reason
+    to take another. Slices beyond a gap are counted, too.
+    """
+    count = len(chosen.source.paths)
+    larger = {name: v for name, v in refused.items() if v.slices_in_all >= count}
+    for name, volume in sorted(larger.items()):
+        why = "; ".join(f"{f.code}, {f.message}" for f in _refusals(volume, screen))
+        message = (
+            f"{name} has {volume.slices_in_all} slices and the volume that was chosen {count}, but "
+            f"{name} is refused ({why}); which one is meant?"
+        )
+        yield catalog.AMBIGUOUS_IMAGE.at(item, message)
+    smaller = {name: v for name, v in refused.items() if name not in larger}
+    if smaller:
+        listed = ", ".join(_listed(smaller))
+        message = f"{len(smaller)} smaller volumes that cannot be used were left aside: {listed}"
+        yield catalog.FILE_IGNORED.at(item, message)
 
 
 def _listed(volumes: Mapping[str, ImageFound]) -> list[str]:
@@ -170,15 +200,16 @@ def _unknown_part(part: str, there: Sequence[str], item: str) -> Finding:
     return catalog.PART_UNKNOWN.at(item, message)
 
 
-def _is_usable(volume: ImageFound, screen: Screen) -> bool:
-    """False for localizers and what nobody accepts."""
+def _refusals(volume: ImageFound, screen: Screen) -> list[Finding]:
+    """The findings that reject a volume, but for those that the study accepts."""
     accepted = [code for code, word in screen.severity.items() if word != "reject"]
-    refused = (f for f in volume.findings if f.code not in accepted)
-    return not rejects(refused) and not _is_localizer(volume)
+    return [f for f in volume.findings if rejects([f]) and f.code not in accepted]
 
 
 def _is_localizer(volume: ImageFound) -> bool:
-    return any(f.code == catalog.LOCALIZER.code for f in volume.findings)
+    """True for a series of nothing but localizers; one among slices is only left aside."""
+    found = any(f.code == catalog.LOCALIZER.code for f in volume.findings)
+    return found and volume.slices_in_all == 0
 
 
 def annotation_readings(groups: Sequence[SeriesGroup]) -> tuple[MaskReading, ...]:

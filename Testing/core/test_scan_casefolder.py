@@ -129,3 +129,49 @@ def test_contours_beside_slices_are_still_a_reading(tmp_path) -> None:
     write_series(tmp_path / CASE)
     contours(tmp_path / CASE / "structures.dcm")
     assert [r.rater for r in only(tmp_path).case.readings] == ["rtstruct"]
+
+
+# --- several series in the folder of an image -------------------------------------------------
+
+
+def test_a_smaller_series_never_stands_in_for_a_larger_one_that_is_refused(tmp_path) -> None:
+    write_series(tmp_path / CASE / "image/ct", 40, skip=(20,))
+    write_series(tmp_path / CASE / "image/other", 21)
+    one = only(tmp_path)
+    (question,) = one.findings
+    assert (question.code, question.severity.word) == ("AMBIGUOUS_IMAGE", "reject")
+    assert "series1 has 39 slices and the volume that was chosen 21" in question.message
+    assert "series1 is refused (SLICE_GAP, " in question.message
+    named = only(tmp_path, FOLDERS + '\npart = "series2"')
+    assert (len(named.slices), named.findings) == (21, ())
+
+
+def test_smaller_volumes_that_cannot_be_used_are_told(tmp_path) -> None:
+    write_series(tmp_path / CASE / "image/ct", 9)
+    write_series(tmp_path / CASE / "image/two", 2)
+    one = only(tmp_path)
+    assert len(one.slices) == 9
+    (note,) = one.findings
+    assert (note.code, note.severity.word) == ("FILE_IGNORED", "note")
+    assert "series2 (2 slices)" in note.message
+
+
+def test_a_series_with_a_localizer_among_its_slices_is_still_one_to_choose(tmp_path) -> None:
+    def scout(ds, k: int) -> None:
+        if k == 0:
+            ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(tmp_path / CASE / "image/ct", 9, scout)
+    write_series(tmp_path / CASE / "image/other", 5)
+    (question,) = [f for f in only(tmp_path).findings if f.code == "AMBIGUOUS_IMAGE"]
+    assert "series1 (8 slices), series2 (5 slices)" in question.message
+
+
+def test_localizers_beside_a_series_are_no_question_however_many_they_are(tmp_path) -> None:
+    def scout(ds, k: int) -> None:
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(tmp_path / CASE / "image/ct", 5)
+    write_series(tmp_path / CASE / "image/scouts", 9, scout)
+    one = only(tmp_path)
+    assert (len(one.slices), codes(one)) == (5, ["LOCALIZER"])
