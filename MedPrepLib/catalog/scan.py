@@ -210,6 +210,11 @@ PART_UNKNOWN = _final(
     "A case names a volume (its part) that is not there, or that several are called.",
     "Correct the column part of the table, or part of the source; the message lists what is there.",
 )
+ANNOTATION_RULE_UNUSED = _review(
+    "ANNOTATION_RULE_UNUSED",
+    "Rules of a source about its annotations match no file: nothing is ignored or mapped by them.",
+    "Correct the name in [sources.annotations.NAME], or remove the rule.",
+)
 READING_SHARED = _note(
     "READING_SHARED",
     "An annotation of a series of several volumes does not say on which it was drawn.",

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import (
     DicomSource,
@@ -24,6 +26,7 @@ from MedPrepLib.scan.dicomtree import scan_dicom_tree
 from MedPrepLib.scan.folders import scan_folders, scan_nnunet
 from MedPrepLib.scan.found import Candidate, Scanned
 from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.rules import unused
 from MedPrepLib.scan.table import scan_table
 
 __all__ = ["Candidate", "Scanned", "require_sources", "scan"]
@@ -48,13 +51,16 @@ def scan(
     findings: list[Finding] = []
     for index, source in enumerate(study.sources):
         count = len(candidates)
+        used: set[str] = set()
         for found in _scan_source(source, index, base, reader, study):
             if isinstance(found, Finding):
                 findings.append(found)
             else:
-                whole = with_data_files(found)
+                used.update(found.rules)
+                whole = with_data_files(msgspec.structs.replace(found, rules=()))
                 candidates.append(_placed(whole, source, base / source.path, tables.get(index)))
                 on_case(found.case.id)
+        findings += unused(source.annotations, used, _called(index))
         if index in tables:
             findings += tables[index].unused(_called(index))
         if len(candidates) == count:

@@ -16,7 +16,7 @@ from MedPrepLib.scan.casefolder import image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader, unlisted
 from MedPrepLib.scan.image import find_image, nothing
-from MedPrepLib.scan.readings import drawn_among, readings_from
+from MedPrepLib.scan.readings import drawn_among, drawn_from
 from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, stem
 from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, read_text
 
@@ -73,16 +73,24 @@ def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Findin
             continue
         label_file = root / "labelsTr" / (case_id + image_suffix(path))
         pairs = [("reference", str(label_file))] if label_file.is_file() else []
-        readings = tuple(
-            msgspec.structs.replace(
-                reading,
-                parts=tuple(msgspec.structs.replace(part, values=names) for part in reading.parts),
-            )
-            for reading in readings_from(pairs, source.annotations)
-        )
+        drawn = _with_values(drawn_from(pairs, source.annotations), names)
         image = find_image(Path(path), case_id, HeaderReader(None, ()), Screen())
         patient = Patient(case_id, source.center)
-        yield candidate(case_id, patient, image, Drawn(readings), source.modality)
+        yield candidate(case_id, patient, image, drawn, source.modality)
+
+
+def _with_values(drawn: Drawn, names: tuple[tuple[int, str], ...]) -> Drawn:
+    """The readings with the data set's own names of values, where no rule gives others."""
+    masks = tuple(
+        msgspec.structs.replace(
+            reading,
+            parts=tuple(
+                msgspec.structs.replace(part, values=part.values or names) for part in reading.parts
+            ),
+        )
+        for reading in drawn.masks
+    )
+    return msgspec.structs.replace(drawn, masks=masks)
 
 
 def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
@@ -120,7 +128,7 @@ def candidate(
     findings = tuple(f.about(item) for f in image.findings)
     if not image.source.paths and not findings:
         findings = (catalog.FILE_MISSING.at(item, "the case has no image"),)
-    return Candidate(case, image.slices, findings)
+    return Candidate(case, image.slices, findings, drawn.rules)
 
 
 def _unless_drawn(image: ImageFound, drawn: Drawn) -> ImageFound:

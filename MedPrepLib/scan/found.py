@@ -27,6 +27,8 @@ class Candidate(msgspec.Struct, frozen=True):
     case: Case
     slices: tuple[SliceHeader, ...] = ()
     findings: tuple[Finding, ...] = ()
+    rules: tuple[str, ...] = ()
+    """Rules about annotations that held for its readings; only while the source is scanned."""
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -35,6 +37,8 @@ class Drawn(msgspec.Struct, frozen=True):
     masks: tuple[MaskReading, ...] = ()
     boxes: tuple[BoxReading, ...] = ()
     slices: tuple[SliceReading, ...] = ()
+    rules: tuple[str, ...] = ()
+    """Rules about annotations that held for these files, or left some of them out."""
 
 
 class ImageFound(msgspec.Struct, frozen=True):

@@ -15,10 +15,10 @@ from MedPrepLib.dicom.people import age_in_years, sex_of
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.scan.folders import candidate
-from MedPrepLib.scan.found import Candidate, Drawn
+from MedPrepLib.scan.found import Candidate
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import find_image
-from MedPrepLib.scan.readings import readings_from
+from MedPrepLib.scan.readings import drawn_from
 from MedPrepLib.textfiles import read_rows
 
 REQUIRED = ("case", "patient", "image")
@@ -104,13 +104,13 @@ def _from_row(
     item = row["case"]
     image = find_image(folder / row["image"], item, reader, screen, row["part"])
     pairs = [part.partition("=")[::2] for part in _annotation_texts(row)]
-    own = readings_from(
+    own = drawn_from(
         [(name.strip(), str(folder / path.strip())) for name, path in pairs], source.annotations
     )
     # Segmentation objects beside the image count only where the table does not name readings.
     beside = () if pairs else image.annotations
     found = msgspec.structs.replace(image, scan=_scan(row, image.scan), annotations=beside)
-    return candidate(item, _patient(row, image.patient), found, Drawn(own), source.modality)
+    return candidate(item, _patient(row, image.patient), found, own, source.modality)
 
 
 def _patient(row: Row, header: Patient) -> Patient:

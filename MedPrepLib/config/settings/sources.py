@@ -11,7 +11,7 @@ from MedPrepLib.config.settings.base import Section
 
 
 class Annotation(Section, frozen=True):
-    """How the files called by one annotation name are to be read."""
+    """How the files called by one annotation name are to be read, or the folder of one rater."""
 
     rater: Annotated[str, Meta(description="who drew it; default: the annotation's name")] = ""
     label: Annotated[str, Meta(description="every non-zero voxel means this label")] = ""
