@@ -12,6 +12,7 @@ from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.config.settings import FolderSource, NnunetSource, Screen
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
+from MedPrepLib.labels import MAX_LABEL_VALUE
 from MedPrepLib.scan.casefolder import image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader, unlisted
@@ -64,7 +65,7 @@ def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Findin
     """Cases of an nnU-Net raw data set: channel 0000 of imagesTr, labelsTr, dataset.json.
 
     Every case is a patient of its own, for nnU-Net does not know patients. Raises ConfigError
-    when dataset.json is missing or has no labels.
+    when dataset.json is missing or has no labels that can be used.
     """
     names = _nnunet_labels(root, source.path)
     for path in files_in(root / "imagesTr"):
@@ -94,14 +95,36 @@ def _with_values(drawn: Drawn, names: tuple[tuple[int, str], ...]) -> Drawn:
 
 
 def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
+    """(value, name) of the labels in dataset.json, in order of value, without the background."""
     try:
         dataset = msgspec.json.decode(read_text(root / "dataset.json", MAX_SETTINGS_BYTES))
-        labels = {str(name): value for name, value in dataset["labels"].items()}
+        pairs = sorted(pair for entry in dataset["labels"].items() for pair in _label(*entry))
     except (OSError, KeyError, AttributeError, TypeError, ValueError, RecursionError) as error:
         problem = f"$.sources: {shown} has no usable dataset.json with labels ({error})"
         raise ConfigError([problem]) from None
-    pairs = [(value, name) for name, value in labels.items() if isinstance(value, int) and value]
-    return tuple(sorted(pairs))
+    if not pairs:
+        known = '"name": number or "number": "name" (no regions of several numbers)'
+        problem = f"$.sources: {shown} names no label in dataset.json that can be used; "
+        raise ConfigError([f"{problem}they are read as {known}"])
+    if len(dict(pairs)) < len(pairs):
+        raise ConfigError([f"$.sources: two labels of {shown} share a number in dataset.json"])
+    return tuple(pairs)
+
+
+def _label(key: object, given: object) -> Iterator[tuple[int, str]]:
+    """(value, name) of a label: "name": number since nnU-Net 2, "number": "name" before it.
+
+    The latter is the format of the Medical Segmentation Decathlon, too. Nothing for the background
+    (0) and for what is neither.
+    """
+    number, name = (key, given) if isinstance(given, str) and _is_number(key) else (given, key)
+    if _is_number(number) and 0 < int(str(number)) <= MAX_LABEL_VALUE:
+        yield int(str(number)), str(name)
+
+
+def _is_number(given: object) -> bool:
+    text = str(given)
+    return isinstance(given, int | str) and text.isascii() and text.isdigit()
 
 
 def candidate(
