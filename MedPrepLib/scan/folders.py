@@ -69,8 +69,8 @@ def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Findin
     """
     names = _nnunet_labels(root, source.path)
     for path in files_in(root / "imagesTr"):
-        case_id, channel, _ = stem(path).rpartition("_0000")
-        if not channel or not image_suffix(path):
+        case_id = stem(path).removesuffix("_0000")
+        if case_id in ("", stem(path)) or not image_suffix(path):
             continue
         label_file = root / "labelsTr" / (case_id + image_suffix(path))
         pairs = [("reference", str(label_file))] if label_file.is_file() else []

@@ -75,3 +75,13 @@ def test_the_values_of_a_rule_win_over_those_of_the_data_set(tmp_path) -> None:
     data_set(tmp_path, V2, "la_001_0000")
     (one,) = found(tmp_path, "[sources.annotations.reference]\nvalues = { 1 = 'tumor' }\n")
     assert one.case.readings[0].parts[0].values == ((1, "tumor"),)
+
+
+def test_ids_with_zeros_are_ids_and_other_channels_are_no_cases(tmp_path) -> None:
+    ids = ["BraTS2021_00000", "BraTS2021_00001", "liver_0000", "x_00001"]
+    data_set(tmp_path, V2, *(f"{name}_{channel:04d}" for name in ids for channel in range(4)))
+    cases = [one.case for one in found(tmp_path)]
+    assert [case.id for case in cases] == ids
+    for case in cases:
+        assert Path(case.image.paths[0]).name == f"{case.id}_0000.nii.gz"
+        assert Path(case.readings[0].parts[0].path).name == f"{case.id}.nii.gz"
