@@ -16,6 +16,17 @@ FILE_IGNORED = _note(
     "Files in a source folder are neither images nor masks and were left aside.",
     "Nothing to do; move them away to silence this note.",
 )
+MASK_IGNORED = _review(
+    "MASK_IGNORED",
+    "Files in a folder of masks are not read: their format or their place is none that is known.",
+    "Save them as .seg.nrrd, NIfTI, NRRD, MetaImage or DICOM, as masks/<rater>.* or "
+    "masks/<rater>/<label>.*, leave them out by a rule (ignore), or move them away.",
+)
+LINK_IGNORED = _review(
+    "LINK_IGNORED",
+    "Symbolic links lie among the images or masks of a source; they are never followed.",
+    "Put the files themselves in place of the links (cp -L, datalad unlock), or move them away.",
+)
 FOLDER_UNREADABLE = _review(
     "FOLDER_UNREADABLE",
     "A folder of a source cannot be listed: nobody knows what is missing.",

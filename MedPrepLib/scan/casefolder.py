@@ -69,5 +69,5 @@ def _linked(links: Sequence[str], item: str) -> Finding:
     return catalog.FILE_MISSING.at(
         item,
         f"{why}; links are not followed",
-        remedy="Put the file itself in place of the link.",
+        remedy=catalog.LINK_IGNORED.remedy,
     )

@@ -15,10 +15,10 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.labels import MAX_LABEL_VALUE
 from MedPrepLib.scan.casefolder import image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
-from MedPrepLib.scan.headers import HeaderReader, unlisted
+from MedPrepLib.scan.headers import HeaderReader, linked, unlisted
 from MedPrepLib.scan.image import find_image, nothing
 from MedPrepLib.scan.readings import drawn_among, drawn_from
-from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, stem
+from MedPrepLib.scan.walk import Contents, contents_of, image_suffix, is_plain_file, stem
 from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, read_text
 
 
@@ -29,21 +29,23 @@ def scan_folders(
 
     The image is ``image.*``, a folder ``image`` of DICOM files, or whatever single image lies
     in the case folder, but for its folder ``masks``. Center and patient are the folders' names;
-    age and sex come from DICOM. Folders that cannot be listed are a finding about ``called``.
+    age and sex come from DICOM. Folders that cannot be listed and links in place of folders are
+    findings about ``called``.
     """
     top = contents_of(root)
-    reasons = [top.refused]
+    reasons, links = [top.refused], len(top.links)
     for center in map(contents_of, top.folders):
         reasons.append(center.refused)
+        links += len(center.links)
         for patient in map(contents_of, center.folders):
             reasons.append(patient.refused)
+            links += len(patient.links)
             for folder in patient.folders:
                 own = contents_of(folder)
-                masks = contents_of(mask_folder(folder, own))
-                reasons += [own.refused, masks.refused]
-                drawn = drawn_among(masks, source.annotations)
+                reasons.append(own.refused)
+                drawn = drawn_among(contents_of(mask_folder(folder, own)), source.annotations)
                 yield _case_in(folder, own, drawn, source, reader, screen)
-    yield from unlisted([reason for reason in reasons if reason], called)
+    yield from (*unlisted([reason for reason in reasons if reason], called), *linked(links, called))
 
 
 def _case_in(
@@ -68,13 +70,17 @@ def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Findin
     when dataset.json is missing or has no labels that can be used.
     """
     names = _nnunet_labels(root, source.path)
-    for path in files_in(root / "imagesTr"):
+    images = contents_of(root / "imagesTr")
+    links = (str(root / "imagesTr" / name) for name in images.links)
+    for path in (*images.files, *links):
         case_id = stem(path).removesuffix("_0000")
         if case_id in ("", stem(path)) or not image_suffix(path):
             continue
         label_file = root / "labelsTr" / (case_id + image_suffix(path))
-        pairs = [("reference", str(label_file))] if label_file.is_file() else []
+        pairs = [("reference", str(label_file))] if is_plain_file(str(label_file)) else []
         drawn = _with_values(drawn_from(pairs, source.annotations), names)
+        told = linked(int(label_file.is_symlink()), case_id)
+        drawn = msgspec.structs.replace(drawn, findings=told)
         image = find_image(Path(path), case_id, HeaderReader(None, ()), Screen())
         patient = Patient(case_id, source.center)
         yield candidate(case_id, patient, image, drawn, source.modality)
@@ -148,9 +154,9 @@ def candidate(
         boxes=drawn.boxes,
         slices=drawn.slices,
     )
-    findings = tuple(f.about(item) for f in image.findings)
-    if not image.source.paths and not findings:
-        findings = (catalog.FILE_MISSING.at(item, "the case has no image"),)
+    findings = tuple(f.about(item) for f in (*image.findings, *drawn.findings))
+    if not image.source.paths and not image.findings:
+        findings = (catalog.FILE_MISSING.at(item, "the case has no image"), *findings)
     return Candidate(case, image.slices, findings, drawn.rules)
 
 

@@ -39,6 +39,8 @@ class Drawn(msgspec.Struct, frozen=True):
     slices: tuple[SliceReading, ...] = ()
     rules: tuple[str, ...] = ()
     """Rules about annotations that held for these files, or left some of them out."""
+    findings: tuple[Finding, ...] = ()
+    """About what lies there and is not read; their item is the case."""
 
 
 class ImageFound(msgspec.Struct, frozen=True):

@@ -47,14 +47,16 @@ class HeaderReader:
     ) -> tuple[tuple[SliceHeader, ...], tuple[str, ...], tuple[Finding, ...]]:
         """(headers, files that are no DICOM, findings).
 
-        Findings are about files that look like DICOM but fail or begin as programs do, and about
-        folders that cannot be listed.
+        Findings are about files that look like DICOM but fail or begin as programs do, about
+        folders that cannot be listed, and about links.
         """
         headers: list[SliceHeader] = []
         others: list[str] = []
         failures: list[str] = []
         refused: list[str] = []
+        links = 0
         for listing in listings:
+            links += listing.links
             if listing.refused:
                 refused.append(listing.refused)
                 continue
@@ -71,6 +73,7 @@ class HeaderReader:
         said = (
             *_unreadable(failures, item),
             *unlisted(refused, item),
+            *linked(links, item),
             *_programs(sum(header.program for header in headers), item),
         )
         return tuple(headers), tuple(others), said
@@ -160,6 +163,14 @@ def unlisted(reasons: Sequence[str], item: str) -> tuple[Finding, ...]:
     count = len(reasons)
     message = f"{count} folder{'s' * (count > 1)} cannot be listed: {reasons[0]}"
     return (catalog.FOLDER_UNREADABLE.at(item, message),)
+
+
+def linked(count: int, item: str) -> tuple[Finding, ...]:
+    """LINK_IGNORED when there are so many symbolic links."""
+    if not count:
+        return ()
+    message = f"{count} symbolic link{'s are' if count > 1 else ' is'} not followed"
+    return (catalog.LINK_IGNORED.at(item, message),)
 
 
 def _programs(count: int, item: str) -> tuple[Finding, ...]:

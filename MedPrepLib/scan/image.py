@@ -48,8 +48,15 @@ def find_image(
             return _file_image(str(path), item, part)
         return _folder_image([listing_of(str(path))], item, reader, screen, part)
     if not is_folder(path):
-        return nothing(catalog.FILE_MISSING.at(item, "the image file or folder does not exist"))
+        return nothing(_missing(path, item))
     return _folder_image(list(listings_below(path, without)), item, reader, screen, part)
+
+
+def _missing(path: Path, item: str) -> Finding:
+    if path.is_symlink():
+        why = "the image is a symbolic link, which is not followed"
+        return catalog.FILE_MISSING.at(item, why, remedy=catalog.LINK_IGNORED.remedy)
+    return catalog.FILE_MISSING.at(item, "the image file or folder does not exist")
 
 
 def _file_image(path: str, item: str, part: str) -> ImageFound:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from MedPrepLib import markups, slicelabels
 from MedPrepLib.cohort import BoxReading, MaskPart, MaskReading, ReadingFile, SliceReading
 from MedPrepLib.config.settings import Annotation
+from MedPrepLib.findings import Finding
+from MedPrepLib.scan.aside import Aside
 from MedPrepLib.scan.found import Drawn
+from MedPrepLib.scan.maskfiles import Kind, Meaning, meaning_of
 from MedPrepLib.scan.rules import Rules, values_of
-from MedPrepLib.scan.walk import Contents, contents_of, files_in, image_suffix, is_folder, stem
-
-Kind = Literal["mask", "boxes", "slices"]
+from MedPrepLib.scan.walk import Contents, contents_of, is_folder, stem
 
 
 class _File(NamedTuple):
@@ -34,73 +34,85 @@ def drawn_from(files: Iterable[tuple[str, str]], annotations: Mapping[str, Annot
     default the name is the rater's. Several files of one rater become parts of one reading.
     """
     rules = Rules(annotations)
-    whole = (_whole("mask", name, path, rules.of(name)) for name, path in files)
+    whole = (_whole(Meaning("mask", name), path, rules.of(name)) for name, path in files)
     return _drawn([file for file in whole if file is not None], rules)
 
 
 def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
     """Everything in a folder of readings; nothing when there is no such folder.
 
-    ``<rater>.nii.gz`` (or another format, or a DICOM SEG / RTSTRUCT as .dcm) holds all labels of
+    ``<rater>.nii.gz`` (or another format, or a DICOM SEG / RTSTRUCT) holds all labels of
     a rater; ``<rater>/<label>.nii.gz`` holds one label each; ``<rater>.mrk.json`` holds boxes
     (3D Slicer markups), ``<rater>.slices.csv`` labels per slice; ``<rater>/<label>.mrk.json``
     holds boxes of one label, as 3D Slicer saves them. ``annotations``: rules by the name of a
     file (``<rater>``, ``<label>``) or of a rater's folder, whose rule holds for the files in it
-    that have none.
+    that have none. What is not read is told by findings, which are about nobody yet.
     """
     return drawn_among(contents_of(folder), annotations) if is_folder(folder) else Drawn()
 
 
 def drawn_among(contents: Contents, annotations: Mapping[str, Annotation]) -> Drawn:
     """Everything in a folder of readings that was listed; as :func:`drawn_in`."""
-    rules = Rules(annotations)
-    whole = (
-        _whole(kind, name, path, rules.of(name))
-        for path in contents.files
-        for kind, name in _meaning(path)
-    )
-    files = [file for file in whole if file is not None]
+    rules, aside = Rules(annotations), Aside()
+    files: list[_File] = []
+    for path, meaning in _gone_through(contents, rules, aside):
+        whole = _whole(meaning, path, rules.of(meaning.name))
+        files += [whole] if whole is not None else []
     for sub in contents.folders:
-        files += _in_rater_folder(sub, rules)
-    return _drawn(files, rules)
+        if not rules.of(sub.name).ignore:
+            files += _in_rater_folder(sub, rules, aside)
+    return _drawn(files, rules, aside.findings())
 
 
-def _meaning(path: str) -> Iterator[tuple[Kind, str]]:
-    """What a file holds and what it is called, by its ending; nothing for other files."""
-    name, lower = Path(path).name, path.lower()
-    if lower.endswith(markups.SUFFIX):
-        yield "boxes", name[: -len(markups.SUFFIX)]
-    elif lower.endswith(slicelabels.SUFFIX):
-        yield "slices", name[: -len(slicelabels.SUFFIX)]
-    elif image_suffix(path) or lower.endswith(".dcm"):
-        yield "mask", stem(path)
+def _gone_through(contents: Contents, rules: Rules, aside: Aside) -> list[tuple[str, Meaning]]:
+    """The files of a folder that mean something; others are counted, unless a rule ignores them."""
+    aside.add_folder(contents)
+    found: list[tuple[str, Meaning]] = []
+    other: list[str] = []
+    for path in contents.files:
+        meaning = meaning_of(path)
+        if meaning is not None:
+            found.append((path, meaning))
+        elif not _is_ignored(path, rules):
+            other.append(path)
+    aside.add_files(other, [path for path, _ in found])
+    aside.links += sum(not _is_ignored(name, rules) for name in contents.links)
+    return found
 
 
-def _whole(kind: Kind, name: str, path: str, rule: Annotation) -> _File | None:
+def _is_ignored(path: str, rules: Rules) -> bool:
+    """True when a rule leaves a file out by its name, with or without what follows its dots."""
+    name = Path(path).name
+    return any(rules.of(word).ignore for word in {stem(name), Path(name).stem, name.split(".")[0]})
+
+
+def _whole(meaning: Meaning, path: str, rule: Annotation) -> _File | None:
     """A file of a rater's whole reading, unless its rule leaves it out."""
     if rule.ignore:
         return None
-    return _File(kind, rule.rater or name, path, rule.label or None, values_of(rule))
+    rater = rule.rater or meaning.rater
+    return _File(meaning.kind, rater, path, rule.label or None, values_of(rule))
 
 
-def _in_rater_folder(folder: Path, rules: Rules) -> Iterator[_File]:
+def _in_rater_folder(folder: Path, rules: Rules, aside: Aside) -> Iterator[_File]:
     """The files of one label each in a rater's folder."""
     common = rules.of(folder.name)
-    if common.ignore:
-        return
     rater = common.rater or folder.name
-    for path in files_in(folder):
-        for kind, name in _meaning(path):
-            own = rules.of(name)
-            if own.ignore:
-                continue
-            rule = own if own.label or own.values else common
-            is_map = kind == "mask" and bool(rule.values)
-            label = rule.label or (None if is_map else name)
-            yield _File(kind, rater, path, label, values_of(rule))
+    contents = contents_of(folder)
+    for path, meaning in _gone_through(contents, rules, aside):
+        own = rules.of(meaning.name)
+        if own.ignore:
+            continue
+        rule = own if own.label or own.values else common
+        says_itself = meaning.nameless or (meaning.kind == "mask" and bool(rule.values))
+        label = rule.label or (None if says_itself else meaning.name)
+        yield _File(meaning.kind, rater, path, label, values_of(rule))
+    for sub in contents.folders:
+        if not rules.of(sub.name).ignore:
+            aside.add_deep(sub)
 
 
-def _drawn(files: Iterable[_File], rules: Rules) -> Drawn:
+def _drawn(files: Iterable[_File], rules: Rules, findings: Iterable[Finding] = ()) -> Drawn:
     """The files as readings of every kind, in order of rater."""
     parts: dict[str, list[MaskPart]] = defaultdict(list)
     boxes: dict[str, list[ReadingFile]] = defaultdict(list)
@@ -117,4 +129,5 @@ def _drawn(files: Iterable[_File], rules: Rules) -> Drawn:
         boxes=tuple(BoxReading(rater, tuple(boxes[rater])) for rater in sorted(boxes)),
         slices=tuple(SliceReading(rater, tuple(slices[rater])) for rater in sorted(slices)),
         rules=tuple(sorted(rules.used)),
+        findings=tuple(findings),
     )

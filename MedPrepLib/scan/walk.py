@@ -19,7 +19,8 @@ IGNORED_NAMES = frozenset(("DICOMDIR", "Thumbs.db", "desktop.ini"))
 class Listing:
     """The regular files directly in one folder, sorted by name, with size and time of change.
 
-    ``refused``: why the folder cannot be listed; empty when it can.
+    ``refused``: why the folder cannot be listed; empty when it can. ``links``: how many symbolic
+    links lie there, none of which is followed.
     """
 
     folder: str
@@ -27,6 +28,7 @@ class Listing:
     sizes: list[int]
     mtimes_ns: list[int]
     refused: str = ""
+    links: int = 0
 
 
 def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listing]:
@@ -46,7 +48,7 @@ def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listin
         if base == left_out or _was_visited(base, visited):
             continue
         listing, folders = _listed(base)
-        if listing.names or listing.refused:
+        if listing.names or listing.refused or listing.links:
             yield listing
         start = prefix(base)
         waiting += [start + name for name in sorted(folders, reverse=True) if is_text(name)]
@@ -81,6 +83,7 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
     """The files and the names of the folders directly in ``folder``."""
     files: dict[str, os.DirEntry[str]] = {}
     folders: list[str] = []
+    links = 0
     try:
         entries = os.scandir(folder)
     except OSError as error:
@@ -95,11 +98,13 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
                     files[name] = entry
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(name)
-    return _stamped(folder, files), folders
+            elif entry.is_symlink():
+                links += 1
+    return _stamped(folder, files, links), folders
 
 
-def _stamped(folder: str, files: dict[str, os.DirEntry[str]]) -> Listing:
-    listing = Listing(folder, [], [], [])
+def _stamped(folder: str, files: dict[str, os.DirEntry[str]], links: int) -> Listing:
+    listing = Listing(folder, [], [], [], links=links)
     for name in sorted(files):
         try:
             status = files[name].stat(follow_symlinks=False)

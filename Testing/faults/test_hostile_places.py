@@ -171,14 +171,17 @@ def test_a_folder_that_cannot_be_listed_is_said_and_the_others_go_on(tmp_path, m
 
 
 @pytest.mark.fault("F26")
-@pytest.mark.parametrize("where", ["north", "north/p1", "north/p1/c1", "north/p1/c1/masks"])
+@pytest.mark.parametrize(
+    "where", ["north", "north/p1", "north/p1/c1", "north/p1/c1/masks", "north/p1/c1/masks/ben"]
+)
 def test_no_level_of_the_folder_convention_is_passed_over_in_silence(tmp_path, where):
     write_study(tmp_path)
+    (tmp_path / "raw/north/p1/c1/masks/ben").mkdir()
     (tmp_path / "raw" / where).chmod(0)
     with nobody(tmp_path):
         found = scanned(tmp_path, FOLDERS)
     (tmp_path / "raw" / where).chmod(0o700)
-    assert "FOLDER_UNREADABLE" in codes(found)
+    assert "FOLDER_UNREADABLE" in codes(found).union(*map(codes, found.candidates))
 
 
 @pytest.mark.fault("F24")

@@ -1,0 +1,171 @@
+"""What lies in a folder of masks and is not read is told; DICOM is read by content."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from dicom_files import save, slice_dataset, write_series
+from pydicom.uid import RTStructureSetStorage
+
+from MedPrepLib.config import parse_study
+from MedPrepLib.findings import Finding
+from MedPrepLib.geometry import Geometry
+from MedPrepLib.images import Volume
+from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.scan import Candidate, Scanned, scan
+
+FOLDERS = 'kind = "folders"\npath = "raw"\nmodality = "CT"'
+CASE = "raw/north/p1/c1"
+posix = pytest.mark.skipif(os.name != "posix", reason="links are a POSIX matter")
+
+
+def found(folder: Path, source: str = FOLDERS) -> Scanned:
+    labels = "[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
+    return scan(parse_study(f'name = "x"\n[[sources]]\n{source}\n{labels}'), folder)
+
+
+def only(folder: Path, source: str = FOLDERS) -> Candidate:
+    (one,) = found(folder, source).candidates
+    return one
+
+
+def said(candidate: Candidate, code: str) -> Finding:
+    (finding,) = [f for f in candidate.findings if f.code == code]
+    assert finding.item == candidate.case.id
+    return finding
+
+
+def nifti(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_nifti(path, Volume(np.zeros((4, 5, 6), np.int16), Geometry((6, 5, 4))))
+    return path
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    nifti(tmp_path / CASE / "image.nii.gz")
+    nifti(tmp_path / CASE / "masks/ana.nii.gz")
+    return tmp_path / CASE / "masks"
+
+
+def contours(path: Path) -> None:
+    ds = slice_dataset(0)
+    del ds.PixelData
+    ds.SOPClassUID, ds.Modality, ds.SOPInstanceUID = RTStructureSetStorage, "RTSTRUCT", "1.2.77"
+    save(ds, path)
+
+
+def test_masks_in_formats_that_are_not_read_are_counted_and_not_named(tmp_path, masks) -> None:
+    voxels = np.zeros((6, 5, 4), np.uint8)
+    nib.save(nib.Nifti1Pair(voxels, np.eye(4)), masks / "bob.img")
+    nib.save(nib.MGHImage(voxels, np.eye(4)), masks / "cy.mgz")
+    (masks / "Meier.Anna").write_bytes(b"x" * 200)
+    finding = said(only(tmp_path), "MASK_IGNORED")
+    assert finding.severity.word == "review"
+    assert "4 files of no format that is read (1 .hdr, 1 .img, 1 .mgz, 1 others)" in finding.message
+    assert not any(word in finding.message for word in ("bob", "cy", "Meier", "Anna"))
+
+
+def test_files_below_a_rater_s_folder_are_counted_as_too_deep(tmp_path, masks) -> None:
+    nifti(masks / "ben/lesion.nii.gz")
+    assert only(tmp_path).findings == ()
+    nifti(masks / "ben/segmentations/lesion.nii.gz")
+    nifti(masks / "ben/segmentations/more/organ.nii.gz")
+    finding = said(only(tmp_path), "MASK_IGNORED")
+    assert "2 files deeper than the folder of a rater" in finding.message
+
+
+def test_what_a_rule_leaves_out_is_not_told(tmp_path, masks) -> None:
+    nib.save(nib.MGHImage(np.zeros((6, 5, 4), np.uint8), np.eye(4)), masks / "cy.mgz")
+    nifti(masks / "ben/old/lesion.nii.gz")
+    rules = "".join(f"\n[sources.annotations.{n}]\nignore = true" for n in ("cy", "old"))
+    scanned = found(tmp_path, FOLDERS + rules)
+    assert (scanned.candidates[0].findings, scanned.findings) == ((), ())
+
+
+def test_notes_beside_masks_are_a_note_and_voxels_of_a_header_nothing(tmp_path, masks) -> None:
+    (masks / "readme.txt").write_text("drawn twice")
+    (masks / "ben.mhd").write_text("ObjectType = Image\nElementDataFile = ben.zraw\n")
+    (masks / "ben.zraw").write_bytes(b"")
+    (masks / ".DS_Store").write_bytes(b"")
+    one = only(tmp_path)
+    assert [(f.code, f.severity.word) for f in one.findings] == [("FILE_IGNORED", "note")]
+
+
+@pytest.mark.parametrize(
+    ("name", "rater"),
+    [
+        ("ana_contours", "ana_contours"),
+        ("ben.IMA", "ben"),
+        ("RS.1.2.840.113619.2.55.3", "dicom"),
+        ("RS.1.2.840.113619.2.55.3.dcm", "dicom"),
+    ],
+)
+def test_dicom_masks_are_read_by_content_and_a_uid_is_no_rater(
+    tmp_path, masks, name: str, rater: str
+) -> None:
+    contours(masks / name)
+    one = only(tmp_path)
+    assert sorted(r.rater for r in one.case.readings) == sorted(["ana", rater])
+    assert one.findings == ()
+
+
+def test_contours_without_an_ending_in_a_rater_s_folder_name_their_labels(tmp_path, masks) -> None:
+    contours(masks / "ben/RS.1.2.840.113619.2.55.3")
+    contours(masks / "cy/structures")
+    contours(masks / "dora/lesion.dcm")
+    of = {r.rater: [part.label for part in r.parts] for r in only(tmp_path).case.readings}
+    assert of == {"ana": [None], "ben": [None], "cy": [None], "dora": ["lesion"]}
+
+
+def test_a_backup_of_a_dicom_mask_is_no_reading(tmp_path, masks) -> None:
+    contours(masks / "ben.dcm.bak")
+    one = only(tmp_path)
+    assert [r.rater for r in one.case.readings] == ["ana"]
+    assert "1 .bak" in said(one, "MASK_IGNORED").message
+
+
+@posix
+@pytest.mark.fault("F25")
+def test_links_among_masks_slices_and_folders_are_told_and_not_followed(tmp_path, masks) -> None:
+    (masks / "ben.nii.gz").symlink_to(nifti(tmp_path / "annex/k.nii.gz"))
+    (masks / "cy").symlink_to(tmp_path / "annex")
+    one = only(tmp_path)
+    assert [r.rater for r in one.case.readings] == ["ana"]
+    assert "2 symbolic links are not followed" in said(one, "LINK_IGNORED").message
+    (tmp_path / "raw/north/p2").symlink_to(tmp_path / "raw/north/p1")
+    (finding,) = found(tmp_path).findings
+    assert (finding.code, finding.item) == ("LINK_IGNORED", "source 1")
+
+
+@posix
+@pytest.mark.fault("F25")
+def test_a_series_some_slices_of_which_are_links_is_not_silently_shorter(tmp_path) -> None:
+    write_series(tmp_path / CASE / "image", 6)
+    for path in sorted((tmp_path / CASE / "image").iterdir())[:2]:
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    one = only(tmp_path)
+    assert len(one.slices) == 4
+    assert "2 symbolic links are" in said(one, "LINK_IGNORED").message
+    assert said(one, "LINK_IGNORED").severity.word == "review"
+
+
+@posix
+@pytest.mark.fault("F25")
+def test_links_of_an_nnunet_folder_are_told_and_not_followed(tmp_path) -> None:
+    for name in ("imagesTr/a_0000", "labelsTr/b", "annex/k"):
+        nifti(tmp_path / f"raw/{name}.nii.gz")
+    for name in ("imagesTr/b_0000", "labelsTr/a"):
+        (tmp_path / f"raw/{name}.nii.gz").symlink_to(tmp_path / "raw/annex/k.nii.gz")
+    (tmp_path / "raw/dataset.json").write_text(json.dumps({"labels": {"lesion": 1}}))
+    a, b = found(tmp_path, 'kind = "nnunet"\npath = "raw"').candidates
+    assert (len(a.case.image.paths), a.case.readings) == (1, ())
+    assert said(a, "LINK_IGNORED")
+    assert (b.case.image.paths, len(b.case.readings)) == ((), 1)
+    assert "symbolic link" in said(b, "FILE_MISSING").message
