@@ -221,6 +221,12 @@ PART_UNKNOWN = _final(
     "A case names a volume (its part) that is not there, or that several are called.",
     "Correct the column part of the table, or part of the source; the message lists what is there.",
 )
+READING_TWICE = _review(
+    "READING_TWICE",
+    "Several mask files of one rater may hold the same labels (versions?); they were united.",
+    "Keep the file that counts, or say what each holds in [sources.annotations.NAME] (label, "
+    "values, rater, ignore); a second reading of the same person is called <rater>@2.",
+)
 ANNOTATION_RULE_UNUSED = _review(
     "ANNOTATION_RULE_UNUSED",
     "Rules of a source about its annotations match no file: nothing is ignored or mapped by them.",

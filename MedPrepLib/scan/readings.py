@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from MedPrepLib import catalog
 from MedPrepLib.cohort import BoxReading, MaskPart, MaskReading, ReadingFile, SliceReading
 from MedPrepLib.config.settings import Annotation
 from MedPrepLib.findings import Finding
@@ -25,6 +26,8 @@ class _File(NamedTuple):
     path: str
     label: str | None
     values: tuple[tuple[int, str], ...] = ()
+    in_folder: bool = False
+    """It lies in a rater's folder."""
 
 
 def drawn_from(files: Iterable[tuple[str, str]], annotations: Mapping[str, Annotation]) -> Drawn:
@@ -106,13 +109,13 @@ def _in_rater_folder(folder: Path, rules: Rules, aside: Aside) -> Iterator[_File
         rule = own if own.label or own.values else common
         says_itself = meaning.nameless or (meaning.kind == "mask" and bool(rule.values))
         label = rule.label or (None if says_itself else meaning.name)
-        yield _File(meaning.kind, rater, path, label, values_of(rule))
+        yield _File(meaning.kind, rater, path, label, values_of(rule), in_folder=True)
     for sub in contents.folders:
         if not rules.of(sub.name).ignore:
             aside.add_deep(sub)
 
 
-def _drawn(files: Iterable[_File], rules: Rules, findings: Iterable[Finding] = ()) -> Drawn:
+def _drawn(files: Sequence[_File], rules: Rules, findings: Iterable[Finding] = ()) -> Drawn:
     """The files as readings of every kind, in order of rater."""
     parts: dict[str, list[MaskPart]] = defaultdict(list)
     boxes: dict[str, list[ReadingFile]] = defaultdict(list)
@@ -129,5 +132,21 @@ def _drawn(files: Iterable[_File], rules: Rules, findings: Iterable[Finding] = (
         boxes=tuple(BoxReading(rater, tuple(boxes[rater])) for rater in sorted(boxes)),
         slices=tuple(SliceReading(rater, tuple(slices[rater])) for rater in sorted(slices)),
         rules=tuple(sorted(rules.used)),
-        findings=tuple(findings),
+        findings=(*findings, *_twice([file for file in files if file.kind == "mask"])),
     )
+
+
+def _twice(masks: Sequence[_File]) -> Iterator[Finding]:
+    """A finding per rater whose files may hold the same labels: perhaps an old and a new version.
+
+    That is: two files that hold all labels, one beside a folder of that rater, or two that differ
+    by their ending. Files that rules give a label or values are what somebody said they are.
+    """
+    for rater in sorted({file.rater for file in masks}):
+        own = [file for file in masks if file.rater == rater]
+        whole = [file for file in own if file.label is None and not file.values]
+        beside = whole and any(file.in_folder for file in own if file not in whole)
+        called = {(Path(file.path).parent, stem(file.path)) for file in own}
+        if len(whole) > 1 or beside or len(called) < len(own):
+            message = f"{len(own)} mask files of {rater} may hold the same labels; they were united"
+            yield catalog.READING_TWICE.at("", message)

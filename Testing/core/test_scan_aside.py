@@ -169,3 +169,49 @@ def test_links_of_an_nnunet_folder_are_told_and_not_followed(tmp_path) -> None:
     assert said(a, "LINK_IGNORED")
     assert (b.case.image.paths, len(b.case.readings)) == ((), 1)
     assert "symbolic link" in said(b, "FILE_MISSING").message
+
+
+# --- several files of one rater ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "second", ["ana.nii", "ana.seg.nrrd", "ana/lesion.nii.gz", "ana/lesion.nii.gz,ana/lesion.nii"]
+)
+def test_files_of_a_rater_that_may_be_versions_are_a_question(tmp_path, masks, second) -> None:
+    for name in second.split(","):
+        nifti(masks / name)
+    one = only(tmp_path)
+    assert [r.rater for r in one.case.readings] == ["ana"]
+    finding = said(one, "READING_TWICE")
+    assert finding.severity.word == "review"
+    assert f"{2 + second.count(',')} mask files of ana may hold the same labels" in finding.message
+
+
+def test_one_label_in_two_files_of_a_rater_s_folder_is_a_question(tmp_path, masks) -> None:
+    nifti(masks / "ben/lesion.nii")
+    nifti(masks / "ben/organ.nii")
+    assert only(tmp_path).findings == ()
+    nifti(masks / "ben/lesion.nii.gz")
+    assert "3 mask files of ben" in said(only(tmp_path), "READING_TWICE").message
+
+
+def test_files_that_rules_map_are_what_the_rules_say(tmp_path, masks) -> None:
+    nifti(masks / "ana2.nii.gz")
+    nifti(masks / "ana3.nii.gz")
+    rules = (
+        "\n[sources.annotations.ana2]\nrater = 'ana'\nlabel = 'lesion'"
+        "\n[sources.annotations.ana3]\nrater = 'ana'\nlabel = 'lesion'"
+    )
+    (one,) = found(tmp_path, FOLDERS + rules).candidates
+    assert (len(one.case.readings), one.findings) == (1, ())
+    whole = rules.replace("label = 'lesion'", "")
+    assert "3 mask files of ana" in said(only(tmp_path, FOLDERS + whole), "READING_TWICE").message
+
+
+def test_a_table_that_names_a_rater_twice_is_asked(tmp_path, masks) -> None:
+    nifti(masks / "old.nii.gz")
+    text = f"ana={CASE}/masks/ana.nii.gz;ana={CASE}/masks/old.nii.gz"
+    rows = f"case,patient,image,annotations\nx,1,{CASE}/image.nii.gz,{text}\n"
+    (tmp_path / "cases.csv").write_text(rows)
+    one = only(tmp_path, 'kind = "table"\npath = "cases.csv"')
+    assert said(one, "READING_TWICE")
