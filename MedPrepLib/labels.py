@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,7 +102,7 @@ class LabelSchema:
         return 255 if max((x.value for x in self.labels), default=0) <= 255 else MAX_LABEL_VALUE
 
     def find(self, name: str) -> Label | None:
-        """The label with this name or alias, ignoring case, blanks, dashes and underscores."""
+        """The label with this name or alias, compared as by :func:`normalized_name`."""
         return self._by_key.get(normalized_name(name))
 
     def named(self, name: str) -> Label:
@@ -141,8 +142,13 @@ class LabelSchema:
 
 
 def normalized_name(name: str) -> str:
-    """A name as it is compared: lower case, without blanks, dashes, underscores and dots."""
-    return re.sub(r"[\s_.\-]+", "", name).casefold()
+    """A name as it is compared: lower case, without blanks, dashes, underscores and dots.
+
+    Compatible characters are one (Unicode's NFKC): macOS stores file names with letters and
+    their accents apart.
+    """
+    composed = unicodedata.normalize("NFKC", name)
+    return unicodedata.normalize("NFKC", re.sub(r"[\s_.\-]+", "", composed).casefold())
 
 
 def distinct_color(value: int) -> Color:

@@ -11,6 +11,7 @@ from MedPrepLib import catalog
 from MedPrepLib.cohort import Case
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
+from MedPrepLib.scan.rules import one_spelling
 from MedPrepLib.textfiles import read_rows
 
 COLUMNS = ("case", "rater", "date")
@@ -55,7 +56,7 @@ def _dates(path: Path, shown: str) -> dict[Reading, date]:
     dates: dict[Reading, date] = {}
     problems: list[str] = []
     for line, row in _rows(path, shown):
-        key = (row["case"], row["rater"])
+        key = (row["case"], one_spelling(row["rater"]))
         try:
             day = date.fromisoformat(row["date"])
         except ValueError:

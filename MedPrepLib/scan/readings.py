@@ -14,7 +14,7 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.scan.aside import Aside
 from MedPrepLib.scan.found import Drawn
 from MedPrepLib.scan.maskfiles import Kind, Meaning, meaning_of
-from MedPrepLib.scan.rules import Rules, values_of
+from MedPrepLib.scan.rules import Rules, one_spelling, values_of
 from MedPrepLib.scan.walk import Contents, contents_of, is_folder, stem
 
 
@@ -93,14 +93,14 @@ def _whole(meaning: Meaning, path: str, rule: Annotation) -> _File | None:
     """A file of a rater's whole reading, unless its rule leaves it out."""
     if rule.ignore:
         return None
-    rater = rule.rater or meaning.rater
+    rater = one_spelling(rule.rater or meaning.rater)
     return _File(meaning.kind, rater, path, rule.label or None, values_of(rule))
 
 
 def _in_rater_folder(folder: Path, rules: Rules, aside: Aside) -> Iterator[_File]:
     """The files of one label each in a rater's folder."""
     common = rules.of(folder.name)
-    rater = common.rater or folder.name
+    rater = one_spelling(common.rater or folder.name)
     contents = contents_of(folder)
     for path, meaning in _gone_through(contents, rules, aside):
         own = rules.of(meaning.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping
 
 from MedPrepLib import catalog
@@ -11,19 +12,23 @@ from MedPrepLib.findings import Finding
 NO_RULE = Annotation()
 
 
+def one_spelling(name: str) -> str:
+    """A rater's name as it is kept, whether a file system stores its accents apart or not."""
+    return unicodedata.normalize("NFKC", name)
+
+
 class Rules:
     """The rules by the name of a file or folder. Remembers those that were asked for."""
 
     def __init__(self, annotations: Mapping[str, Annotation]) -> None:
-        self._rules = annotations
+        self._rules = {one_spelling(name): (name, rule) for name, rule in annotations.items()}
         self.used: set[str] = set()
 
     def of(self, name: str) -> Annotation:
         """The rule for this name; one that changes nothing where the study has none."""
-        rule = self._rules.get(name)
-        if rule is None:
-            return NO_RULE
-        self.used.add(name)
+        given, rule = self._rules.get(one_spelling(name), ("", NO_RULE))
+        if given:
+            self.used.add(given)
         return rule
 
 

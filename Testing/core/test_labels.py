@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from MedPrepLib.errors import LabelError
@@ -20,6 +22,13 @@ SCHEMA = LabelSchema(
 @pytest.mark.parametrize("name", ["left kidney", "LEFT_KIDNEY", "left-kidney", "Kidney L"])
 def test_names_match_whatever_their_case_and_separators(name: str) -> None:
     assert SCHEMA.named(name).value == 5
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_names_match_however_their_accents_are_stored(form: str) -> None:
+    schema = LabelSchema((Label(unicodedata.normalize("NFC", "Läsion ﬁbrös"), 1), Label("x", 2)))
+    assert schema.named(unicodedata.normalize(form, "LÄSION_fibrös")).value == 1
+    assert schema.find("Lasion fibros") is None
 
 
 def test_labels_are_found_by_value_and_by_code_whatever_the_code_means() -> None:

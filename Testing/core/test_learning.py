@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -49,6 +50,12 @@ def test_every_rater_has_an_order_of_their_own_and_a_day_is_one_place(tmp_path):
     order, findings = reading_order(path, CASES, "dates.csv")
     assert order == {("c2", "ana"): 1, ("c1", "ana"): 2, ("c3", "ana"): 2, ("c2", "ben"): 1}
     assert findings == ()
+
+
+def test_a_rater_is_one_however_a_table_stores_the_accents(tmp_path):
+    path = dates(tmp_path, f"case,rater,date\nc1,{normalize('NFD', 'jörg')},2024-03-05\n")
+    order, findings = reading_order(path, [read_by("c1", normalize("NFC", "jörg"))], "dates.csv")
+    assert (list(order.values()), findings) == ([1], ())
 
 
 def test_dates_of_unknown_readings_are_counted_and_named_by_nobody(tmp_path):

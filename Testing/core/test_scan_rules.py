@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -106,3 +107,18 @@ def test_rules_of_a_table_are_used_by_its_rows(study) -> None:
     assert scanned.candidates[0].rules == ()  # what was scanned does not depend on other rules
     (finding,) = scanned.findings
     assert '"b"' in finding.message
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_rater_has_one_name_however_a_file_system_stores_its_accents(study, form: str) -> None:
+    nifti(study / MASKS / normalize(form, "jörg.nii.gz"))
+    nifti(study / MASKS / normalize(form, "zoé") / normalize(form, "Läsion.nii.gz"))
+    of = parts(found(study, ""))
+    assert normalize("NFC", "jörg") in of
+    assert [normalize("NFC", label) for _, label, _ in of[normalize("NFC", "zoé")]] == ["Läsion"]
+    rules = rule(f'"{normalize("NFC", "jörg")}"', "ignore = true")
+    rules += rule(f'"{normalize("NFC", "Läsion")}"', "label = 'lesion'")
+    scanned = found(study, rules)
+    assert normalize("NFC", "jörg") not in parts(scanned)
+    assert parts(scanned)[normalize("NFC", "zoé")][0][1] == "lesion"
+    assert scanned.findings == ()
