@@ -47,9 +47,11 @@ def format_of(path: Path) -> str:
         return "nifti"
     if head.startswith((b"ObjectType", b"NDims")):
         return "meta"
+    what = "this is no volume file"
+    if head[128:132] == b"DICM":
+        what = "this is a DICOM file, a part of a series and no volume file"
     raise FileFaultError(
-        catalog.FILE_UNREADABLE,
-        f"this is no volume file; known endings are {', '.join(SUFFIXES)}",
+        catalog.FILE_UNREADABLE, f"{what}; known endings are {', '.join(SUFFIXES)}"
     )
 
 

@@ -168,6 +168,9 @@ def _choose(
         listed = ", ".join(_listed(usable))
         message = f"{len(usable)} image volumes lie here: {listed}; which one is meant?"
         aside.append(catalog.AMBIGUOUS_IMAGE.at(item, message))
+    if not others:
+        why = "only localizers lie here, no image volume"
+        aside.append(catalog.FILE_MISSING.at(item, why))
     refused = {n: v for n, v in others.items() if n not in usable and v is not chosen}
     return chosen, (*aside, *_refused(refused, chosen, item, screen))
 

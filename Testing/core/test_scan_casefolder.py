@@ -12,8 +12,10 @@ from dicom_files import save, slice_dataset, write_series
 from pydicom.uid import RTStructureSetStorage
 
 from MedPrepLib.config import parse_study
+from MedPrepLib.formats.files import check_file
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
+from MedPrepLib.onecase import check_alignment
 from MedPrepLib.sample.niftifile import write_nifti
 from MedPrepLib.scan import Candidate, Scanned, scan
 
@@ -175,3 +177,25 @@ def test_localizers_beside_a_series_are_no_question_however_many_they_are(tmp_pa
     write_series(tmp_path / CASE / "image/scouts", 9, scout)
     one = only(tmp_path)
     assert (len(one.slices), codes(one)) == (5, ["LOCALIZER"])
+
+
+def test_a_folder_of_localizers_is_told_to_be_one(tmp_path) -> None:
+    def scout(ds, k: int) -> None:
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(tmp_path / CASE / "image", 2, scout)
+    missing = only(tmp_path).findings
+    assert {f.code for f in missing} == {"FILE_MISSING", "LOCALIZER"}
+    mask = nifti(tmp_path / CASE / "masks/ana.nii.gz")
+    verdicts, findings = check_alignment(tmp_path / CASE / "image", [mask])
+    assert verdicts == {}
+    assert {f.message for f in findings} == {
+        "only localizers lie here, no image volume",
+        "2 of 2 files are localizers",
+    }
+
+
+def test_a_dicom_slice_is_not_called_an_unknown_file(tmp_path) -> None:
+    path = Path(write_series(tmp_path, 1)[0])
+    (finding,) = check_file(path, "x")
+    assert finding.message.startswith("this is a DICOM file, a part of a series and no volume file")
