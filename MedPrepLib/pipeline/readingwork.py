@@ -1,4 +1,4 @@
-"""The steps of a case that concern its readings: align, agree, consensus, targets."""
+"""The steps of a case that concern its readings: align, agree, consensus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from MedPrepLib.config.settings import Align
 from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.pipeline import reviewwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
-from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels, Targets
+from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels
 from MedPrepLib.screen import judged
 from MedPrepLib.segmentation import Segmentation
 
@@ -219,47 +219,3 @@ def consensus(task: CaseTask, draft: Draft) -> Draft:
     low = judge_against(rows, task.study.agree, draft.case.id)
     agreement = msgspec.structs.replace(draft.agreement, consensus=rows)
     return replace(draft.plus(*low), agreement=agreement)
-
-
-def targets(task: CaseTask, draft: Draft) -> Draft:
-    """Derive what a model can be trained on.
-
-    Boxes and slice labels that raters drew themselves win over those derived from masks.
-    """
-    from MedPrepLib.targets import derive
-
-    geometry = known(draft.geometry)
-    boxes, draft = reviewwork.reviewed_boxes(task, draft)
-    slices, draft = reviewwork.reviewed_slices(task, draft)
-    nothing = draft.label_map is None and boxes is None and slices is None
-    if nothing and not (draft.boxes or draft.slice_readings):
-        return reviewwork.settled(task, draft)
-    derived = Targets({}, (), ())
-    if draft.label_map is not None:
-        derived = derive(draft.label_map, geometry, task.study.schema())
-    derived = _drawn_targets(task, draft, derived)
-    if boxes is not None:
-        derived = msgspec.structs.replace(derived, boxes=boxes)
-    if slices is not None:
-        derived = msgspec.structs.replace(derived, slices=slices.ranges)
-    return reviewwork.settled(task, replace(draft, targets=derived))
-
-
-def _drawn_targets(task: CaseTask, draft: Draft, derived: Targets) -> Targets:
-    from MedPrepLib.consensus.boxes import merge_boxes
-    from MedPrepLib.consensus.slices import vote_slices
-
-    settings = task.study.consensus
-    if draft.boxes:
-        merged = merge_boxes(
-            draft.boxes,
-            settings.box_quorum or None,
-            task.study.agree.box_iou,
-            geometry=known(draft.geometry),
-        )
-        boxes = tuple(found.box for found in merged.boxes)
-        derived = msgspec.structs.replace(derived, boxes=boxes)
-    if draft.slice_readings:
-        voted = vote_slices(draft.slice_readings, task.study.schema().names, settings.ties)
-        derived = msgspec.structs.replace(derived, slices=voted.labels.ranges)
-    return derived

@@ -9,6 +9,7 @@ import pytest
 
 from MedPrepLib.boxes import index_box, to_world
 from MedPrepLib.config import parse_study
+from MedPrepLib.formats.segnrrd import write_seg_nrrd
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.images import Volume
@@ -16,6 +17,7 @@ from MedPrepLib.load import open_cohort
 from MedPrepLib.markups import write_boxes
 from MedPrepLib.pipeline import Order, Summary, run
 from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.segmentation import Segment, Segmentation
 
 GRID = Geometry((20, 18, 12), (1.0, 1.0, 2.0), (-10.0, 5.0, 100.0))
 KEY = SiteKey(bytes(32))
@@ -176,3 +178,42 @@ def test_changing_a_reading_makes_the_consensus_anew(tmp_path, masks) -> None:
     assert second is not None
     assert first.inputs["ana"] == second.inputs["ana"]
     assert first.inputs["ben"] != second.inputs["ben"]
+
+
+# --- one label's boxes and slices, and those of the others -----------------------------------
+
+
+ORGAN = "[labels.organ]\nvalue = 4\n"
+
+
+def draw_organ_and_tumor(path: Path) -> None:
+    voxels = np.zeros(GRID.shape, np.uint8)
+    voxels[2:9, 3:15, 3:15] = 4
+    voxels[4:6, 5:8, 5:8] = 3
+    segments = (Segment("tumor", 3), Segment("organ", 4))
+    write_seg_nrrd(path, Segmentation((voxels,), GRID, segments))
+
+
+def test_a_box_of_the_tumor_leaves_the_box_of_the_organ(tmp_path, masks) -> None:
+    draw_organ_and_tumor(masks / "ana.seg.nrrd")
+    draw_box(masks / "ben.mrk.json", (5, 5, 4), (9, 9, 6))
+    finished(tmp_path, ORGAN)
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.boxes.tolist() == [[4, 5, 5, 6, 9, 9], [2, 3, 3, 9, 15, 15]]
+    assert packed.box_labels.tolist() == [3, 4]
+
+
+def test_slices_of_the_tumor_leave_the_slices_of_the_organ(tmp_path, masks) -> None:
+    draw_organ_and_tumor(masks / "ana.seg.nrrd")
+    (masks / "ben.slices.csv").write_text("label,start,stop\ntumor,4,7\n")
+    finished(tmp_path, ORGAN)
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.slices.tolist() == [[3, 4, 7], [4, 2, 9]]
+
+
+def test_a_label_that_slices_were_read_for_without_finding_it_is_on_none(tmp_path, masks) -> None:
+    draw_organ_and_tumor(masks / "ana.seg.nrrd")
+    (masks / "ben.slices.csv").write_text("label,start,stop\ntumor,,\n")
+    finished(tmp_path, ORGAN)
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.slices.tolist() == [[4, 2, 9]]

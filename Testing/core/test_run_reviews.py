@@ -294,3 +294,17 @@ def test_reviews_of_cases_that_are_gone_or_renamed_are_noted(tmp_path, masks):
     (finding,) = [f for f in finished(tmp_path).findings if f.code == "REVIEW_UNUSED"]
     assert (finding.item, finding.severity) == ("reviews", Severity.NOTE)
     assert finding.message == "1 of 1 reviewed cases are not in the sources"
+
+
+def test_a_reviewed_box_of_the_tumor_leaves_the_box_of_the_organ(tmp_path, masks):
+    both = block(slice(4, 8))
+    both[9:11, 2:14, 2:14] = 1
+    write_nifti(masks / "ana.nii.gz", Volume(both, GRID))
+    (masks / "ben.nii.gz").unlink()
+    review = Review(CASE, "eva", "approved", drawn=(DrawnFile("boxes", "", ""),))
+    box = to_world(index_box("tumor", (4, 4, 4), (9, 10, 8), GRID), GRID)
+    store = ReviewStore(tmp_path / "reviews")
+    store.save(review, {"boxes": lambda path: write_boxes(path, [box])})
+    summary = finished(tmp_path)
+    found = [(b.label, b.start, b.stop) for b in case_of(summary).targets.boxes]
+    assert found == [("organ", (2, 2, 9), (14, 14, 11)), ("tumor", (4, 4, 4), (9, 10, 8))]
