@@ -44,12 +44,13 @@ def targets(task: CaseTask, draft: Draft) -> Draft:
 
 def _drawn_boxes(task: CaseTask, draft: Draft, made: Targets) -> Targets:
     """The targets with the boxes that enough raters drew, for every label that anybody boxed."""
+    from MedPrepLib.agree import first_readings
     from MedPrepLib.consensus.boxes import merge_boxes
 
     if not draft.boxes:
         return made
     merged = merge_boxes(
-        draft.boxes,
+        first_readings(draft.boxes),
         task.study.consensus.box_quorum or None,
         task.study.agree.box_iou,
         geometry=known(draft.geometry),
@@ -60,18 +61,22 @@ def _drawn_boxes(task: CaseTask, draft: Draft, made: Targets) -> Targets:
 
 def _noted_slices(task: CaseTask, draft: Draft, made: Targets) -> Targets:
     """The targets with the slices that most raters noted, for every label that they looked for."""
+    from MedPrepLib.agree.slices import first_slices
     from MedPrepLib.consensus.slices import vote_slices
 
     if not draft.slice_readings:
         return made
     names = task.study.schema().names
-    voted = vote_slices(draft.slice_readings, names, task.study.consensus.ties).labels
+    readings = first_slices(draft.slice_readings)
+    voted = vote_slices(readings, names, task.study.consensus.ties).labels
     return _with_slices(made, voted.ranges, voted.annotated, names)
 
 
 def _boxed(draft: Draft) -> frozenset[str]:
-    """The labels that some rater drew a box of."""
-    return frozenset().union(*map(_labels_of, draft.boxes.values()))
+    """The labels that some rater drew a box of, in the reading of theirs that counts."""
+    from MedPrepLib.agree import first_readings
+
+    return frozenset().union(*map(_labels_of, first_readings(draft.boxes).values()))
 
 
 def _labels_of(found: Iterable[Box]) -> frozenset[str]:

@@ -153,6 +153,35 @@ def test_a_repeated_reading_has_no_second_vote_and_is_told_apart(tmp_path, masks
     assert '"intra"' in table
 
 
+def test_a_repeated_reading_has_no_second_vote_on_boxes(tmp_path, masks) -> None:
+    draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_box(masks / "ana@2.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_box(masks / "ben.mrk.json", (12, 12, 1), (16, 16, 3))
+    summary = finished(tmp_path)
+    assert summary.included[0].targets is not None
+    assert summary.included[0].targets.boxes == ()
+
+
+def test_a_repeated_reading_has_no_second_vote_on_slices(tmp_path, masks) -> None:
+    for rater, start, stop in (("ana", 3, 6), ("ana@2", 3, 6), ("ben", 5, 9)):
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},{stop}\n")
+    finished(tmp_path)
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.slices.tolist() == [[3, 5, 6]]
+
+
+def test_chance_is_that_of_persons(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(8, 14))
+    once = finished(tmp_path).included[0].agreement
+    draw_mask(masks / "ana@2.nii.gz", slice(4, 10), slice(4, 10))
+    twice = finished(tmp_path).included[0].agreement
+    assert once is not None
+    assert twice is not None
+    assert twice.raters == ("ana", "ana@2", "ben")
+    assert twice.chance == once.chance
+
+
 def test_a_label_that_only_some_raters_drew_is_named_with_them(tmp_path, masks) -> None:
     draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
     (masks / "ben").mkdir()

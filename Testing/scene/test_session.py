@@ -99,6 +99,24 @@ def test_a_consensus_nobody_changed_is_marked_so(session):
     assert drawn.start.method == "staple"
 
 
+def test_a_repeated_reading_has_no_second_vote_on_the_desk(session, study):
+    folder = next(study.parent.rglob("ana.mrk.json")).parent
+    for other in folder.glob("*.mrk.json"):
+        if other.name != "ana.mrk.json":
+            other.unlink()
+    (folder / "ana@2.mrk.json").write_bytes((folder / "ana.mrk.json").read_bytes())
+    write_boxes(
+        folder / "ben.mrk.json", [to_world(index_box("tumor", (0, 0, 0), (2, 2, 2), GRID), GRID)]
+    )
+    for rater, start, stop in (("ana", 2, 5), ("ana@2", 2, 5), ("ben", 4, 7)):
+        (folder / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},{stop}\n")
+    session.take_book(open_book(study, key=KEY))
+    desk = open_first(session)
+    desk.decide(Consensus())
+    assert desk.drawn_boxes() == ()
+    assert [(found.start, found.stop) for found in desk.slices] == [(4, 5)]
+
+
 def test_saving_twice_makes_one_version(session):
     open_first(session).decide(Consensus())
     first = session.save("approved")
