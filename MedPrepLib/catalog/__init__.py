@@ -54,6 +54,7 @@ from MedPrepLib.catalog.review import (
     REVIEW_STALE,
     REVIEW_UNREADABLE,
     REVIEW_UNUSED,
+    REVIEWS_CONTRADICT,
 )
 from MedPrepLib.catalog.run import (
     SOURCE_CHANGED,
@@ -234,6 +235,7 @@ __all__ = [
     "READMISSION_UNUSED",
     "READMITTED",
     "REGION_LEFT_OUT",
+    "REVIEWS_CONTRADICT",
     "REVIEW_APPROVED",
     "REVIEW_FLAGGED",
     "REVIEW_STALE",

@@ -6,7 +6,7 @@ nothing of it is used, and the case asks for another look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from MedPrepLib.review import (
     Review,
     ReviewStore,
     case_state,
+    contradictions,
     drawn_of,
     fixed_readings,
+    nothing_found,
 )
 
 
@@ -43,11 +45,16 @@ def valid_reviews(task: CaseTask, draft: Draft) -> dict[str, Review]:
 
 
 def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
-    """The draft with the mask that the last reviewer approved in place of the consensus."""
+    """The draft with the mask that the last reviewer approved in place of the consensus.
+
+    An empty one, where that is what the last reviewer to approve found.
+    """
     reviews = valid_reviews(task, draft)
-    found = drawn_of(reviews, "mask")
+    empty, found = nothing_found(reviews), drawn_of(reviews, "mask")
+    if empty is not None:
+        return _emptied(draft, empty)
     if found is None:
-        return _nothing_found(draft, reviews)
+        return draft
     review, file = found
     try:
         label_map, ignore = _label_map(task, known(draft.geometry), review, file)
@@ -56,6 +63,11 @@ def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
     start = f" (from {file.start.method})" if file.start else ""
     record = _record(draft, review, start, ignore)
     return replace(draft, label_map=label_map, consensus=record)
+
+
+def found_nothing(task: CaseTask, draft: Draft) -> bool:
+    """True where the last reviewer to approve found nothing, whatever raters drew or noted."""
+    return nothing_found(valid_reviews(task, draft)) is not None
 
 
 def reviewed_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...] | None, Draft]:
@@ -99,6 +111,7 @@ def settled(task: CaseTask, draft: Draft) -> Draft:
         for _, r in sorted(reviews.items())
         if r.verdict == state
     )
+    said += _contradicting(reviews, item)
     if state == "flagged":
         said.append(catalog.REVIEW_FLAGGED.at(item, f"flagged by {who}"))
     if state == "approved" and not said:
@@ -112,15 +125,19 @@ def _seen(finding: Finding) -> Finding:
     return finding.with_severity(Severity.NOTE) if seen else finding
 
 
-def _nothing_found(draft: Draft, reviews: Mapping[str, Review]) -> Draft:
-    """An empty consensus where the last reviewer to approve found nothing."""
-    approved = [r for r in reviews.values() if r.verdict == "approved"]
-    last = max(approved, key=lambda r: (r.at, r.reviewer), default=None)
-    if last is None or not last.nothing_found:
-        return draft
+def _contradicting(reviews: Mapping[str, Review], item: str) -> Iterator[Finding]:
+    if saying := contradictions(reviews):
+        words = ("found nothing" if r.nothing_found else "drew something" for r in saying)
+        who = (f"{r.reviewer} (version {r.version})" for r in saying)
+        message = ", then ".join(f"{name} {did}" for name, did in zip(who, words, strict=True))
+        yield catalog.REVIEWS_CONTRADICT.at(item, message)
+
+
+def _emptied(draft: Draft, review: Review) -> Draft:
+    """The draft with an empty consensus."""
     dtype = np.uint8 if draft.label_map is None else draft.label_map.dtype
     empty = np.zeros(known(draft.geometry).shape, dtype)
-    record = _record(draft, last, ": nothing found", None)
+    record = _record(draft, review, ": nothing found", None)
     return replace(draft, label_map=empty, consensus=record)
 
 

@@ -20,9 +20,12 @@ Target = TypeVar("Target", Box, SliceRange)
 
 
 def targets(task: CaseTask, draft: Draft) -> Draft:
-    """Derive what a model can be trained on."""
+    """Derive what a model can be trained on; nothing, where a reviewer found nothing."""
     from MedPrepLib.targets import derive
 
+    if reviewwork.found_nothing(task, draft):
+        made = derive(known(draft.label_map), known(draft.geometry), task.study.schema())
+        return reviewwork.settled(task, replace(draft, targets=made))
     boxes, draft = reviewwork.reviewed_boxes(task, draft)
     slices, draft = reviewwork.reviewed_slices(task, draft)
     nothing = draft.label_map is None and boxes is None and slices is None

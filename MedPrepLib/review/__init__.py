@@ -6,7 +6,14 @@ in it, ``verdicts`` says what several reviewers' reviews come to.
 
 from MedPrepLib.review.record import Accepted, Difficulty, DrawnFile, DrawnKind, Review, Verdict
 from MedPrepLib.review.store import ReviewStore
-from MedPrepLib.review.verdicts import CaseState, case_state, drawn_of, fixed_readings
+from MedPrepLib.review.verdicts import (
+    CaseState,
+    case_state,
+    contradictions,
+    drawn_of,
+    fixed_readings,
+    nothing_found,
+)
 
 __all__ = [
     "Accepted",
@@ -18,6 +25,8 @@ __all__ = [
     "ReviewStore",
     "Verdict",
     "case_state",
+    "contradictions",
     "drawn_of",
     "fixed_readings",
+    "nothing_found",
 ]

@@ -17,8 +17,10 @@ from MedPrepLib.review import (
     Review,
     ReviewStore,
     case_state,
+    contradictions,
     drawn_of,
     fixed_readings,
+    nothing_found,
 )
 
 RECORD = ConsensusRecord("majority", ("a", "b"), "background", 3, {"a": "1", "b": "2"})
@@ -266,6 +268,51 @@ def test_the_drawing_of_the_last_approval_counts():
     assert found is not None
     assert found[0].reviewer == "ben"
     assert drawn_of(reviews, "boxes") is None
+
+
+def approvals(*said: str) -> dict[str, Review]:
+    """Approvals of one day after the other: "mask", "boxes", "nothing", or "" for a look alone."""
+    return {
+        f"r{day}": Review(
+            "c1", f"r{day}", "approved",
+            nothing_found=what == "nothing",
+            drawn=(DrawnFile(what, "x", "0"),) if what in ("mask", "boxes") else (),
+            at=f"2026-01-0{day}T10:00:00+00:00",
+        )
+        for day, what in enumerate(said, start=1)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "empty", "mask"),
+    [
+        (["mask", "nothing"], "r2", None),
+        (["nothing", "mask"], None, "r2"),
+        (["mask", "nothing", "boxes"], None, None),
+        (["nothing", ""], "r1", None),
+        (["mask", ""], None, "r1"),
+        ([""], None, None),
+    ],
+)
+def test_the_last_approval_that_says_what_is_there_counts(said, empty, mask):
+    reviews = approvals(*said)
+    found, drawn = nothing_found(reviews), drawn_of(reviews, "mask")
+    assert (found.reviewer if found else None) == empty
+    assert (drawn[0].reviewer if drawn else None) == mask
+
+
+def test_what_is_left_of_a_drawing_beside_nothing_found_is_none():
+    left = (DrawnFile("mask", "x", "0"),)
+    reviews = {"ana": Review("c1", "ana", "approved", nothing_found=True, drawn=left)}
+    assert nothing_found(reviews) is not None
+    assert drawn_of(reviews, "mask") is None
+    assert contradictions(reviews) == ()
+
+
+def test_approvals_contradict_each_other_where_only_some_say_that_nothing_is_there():
+    assert [r.reviewer for r in contradictions(approvals("mask", "nothing", ""))] == ["r1", "r2"]
+    assert contradictions(approvals("mask", "boxes", "")) == ()
+    assert contradictions(approvals("nothing", "nothing")) == ()
 
 
 def test_a_mask_is_fixed_when_anybody_says_so():

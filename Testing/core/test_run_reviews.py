@@ -308,3 +308,35 @@ def test_a_reviewed_box_of_the_tumor_leaves_the_box_of_the_organ(tmp_path, masks
     summary = finished(tmp_path)
     found = [(b.label, b.start, b.stop) for b in case_of(summary).targets.boxes]
     assert found == [("organ", (2, 2, 9), (14, 14, 11)), ("tumor", (4, 4, 4), (9, 10, 8))]
+
+
+def rater_box(path: Path, start, stop) -> None:
+    write_boxes(path, [to_world(index_box("tumor", start, stop, GRID), GRID)])
+
+
+def test_nothing_found_takes_the_boxes_and_slices_of_raters_away(tmp_path, masks):
+    rater_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    (masks / "ana.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    targets = case_of(finished(tmp_path)).targets
+    assert (targets.boxes, targets.slices) == ((), ())
+    assert set(targets.voxels.values()) == {0}
+
+
+def test_nothing_found_holds_for_a_case_of_boxes_alone(tmp_path):
+    folder = image_and_masks(tmp_path)
+    rater_box(folder / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    assert len(case_of(finished(tmp_path)).targets.boxes) == 1
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    assert case_of(finished(tmp_path)).targets.boxes == ()
+
+
+def test_a_later_nothing_found_beats_an_older_drawing_and_both_are_named(tmp_path, masks):
+    save_mask(tmp_path, Review(CASE, "ana", "approved"), drawing(block(slice(5, 12))))
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    summary = finished(tmp_path)
+    assert not packed(tmp_path).mask.any()
+    assert "REVIEWS_CONTRADICT" in codes(summary, Severity.REVIEW)
+    (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEWS_CONTRADICT")
+    assert said == "ana (version 1) drew something, then eva (version 1) found nothing"
+    assert "REVIEW_APPROVED" not in codes(summary), "it still asks for a look"
