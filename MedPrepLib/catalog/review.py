@@ -21,6 +21,11 @@ REVIEW_STALE = _review(
     "Readings changed since the case was reviewed; what was decided then is not used.",
     "Look at the case again and save the review.",
 )
+REVIEW_UNBOUND = _note(
+    "REVIEW_UNBOUND",
+    "A review does not say which readings it judged: it is used, but would be so if they changed.",
+    "Open the case from its study, look at it, and save the review again.",
+)
 REVIEWS_CONTRADICT = _review(
     "REVIEWS_CONTRADICT",
     "One reviewer approved that nothing is found, another approved a drawing; the last one counts.",

@@ -27,9 +27,12 @@ from MedPrepLib.review import (
     ReviewStore,
     case_state,
     contradictions,
+    drawn_hashes,
     drawn_of,
     fixed_readings,
     nothing_found,
+    speaks_of,
+    unbound,
 )
 
 
@@ -40,8 +43,8 @@ def adopts(task: CaseTask, rater: str) -> bool:
 
 def valid_reviews(task: CaseTask, draft: Draft) -> dict[str, Review]:
     """The reviews that speak of the readings as they are now."""
-    now = {reading.rater: reading.content_hash for reading in draft.readings}
-    return {name: r for name, r in task.reviews.items() if not r.inputs or r.inputs == now}
+    now = _inputs(draft)
+    return {name: review for name, review in task.reviews.items() if speaks_of(review, now)}
 
 
 def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
@@ -117,7 +120,22 @@ def settled(task: CaseTask, draft: Draft) -> Draft:
     if state == "approved" and not said:
         said.append(catalog.REVIEW_APPROVED.at(item, f"approved by {who}"))
         draft = replace(draft, findings=tuple(map(_seen, draft.findings)))
-    return draft.plus(*said)
+    return draft.plus(*said, *_unbound(reviews, draft))
+
+
+def _inputs(draft: Draft) -> dict[str, str]:
+    masks = {reading.rater: reading.content_hash for reading in draft.readings}
+    return masks | drawn_hashes(draft.boxes, draft.slice_readings)
+
+
+def _unbound(reviews: Mapping[str, Review], draft: Draft) -> Iterator[Finding]:
+    """What the reviews in use do not say of the readings that they judged."""
+    now = _inputs(draft)
+    for name, review in sorted(reviews.items()):
+        kinds = unbound(review, now)
+        if review.verdict and kinds:
+            message = f"the review of {name} does not say which {' and '.join(kinds)} it judged"
+            yield catalog.REVIEW_UNBOUND.at(draft.case.id, message)
 
 
 def _seen(finding: Finding) -> Finding:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from MedPrepLib.errors import ReadError, RunError
-from MedPrepLib.results import ConsensusRecord
+from MedPrepLib.results import Box, ConsensusRecord, SliceLabels, SliceRange
 from MedPrepLib.review import (
     Accepted,
     DrawnFile,
@@ -18,9 +18,13 @@ from MedPrepLib.review import (
     ReviewStore,
     case_state,
     contradictions,
+    drawn_hashes,
     drawn_of,
     fixed_readings,
+    inputs_of,
     nothing_found,
+    speaks_of,
+    unbound,
 )
 
 RECORD = ConsensusRecord("majority", ("a", "b"), "background", 3, {"a": "1", "b": "2"})
@@ -318,3 +322,60 @@ def test_approvals_contradict_each_other_where_only_some_say_that_nothing_is_the
 def test_a_mask_is_fixed_when_anybody_says_so():
     reviews = {"ana": Review("c1", "ana", fixes=("r1",)), "ben": Review("c1", "ben")}
     assert fixed_readings(reviews) == {"r1"}
+
+
+# --- readings that a review speaks of ---------------------------------------------------------
+
+
+MM = (0.0, 0.0, 0.0)
+SMALL = Box("tumor", (0, 0, 0), (2, 2, 2), MM, MM, 8)
+LARGE = Box("tumor", (0, 0, 0), (3, 3, 3), MM, MM, 27)
+NOTED = SliceLabels("ana", 9, ("tumor",), (SliceRange("tumor", 2, 4),))
+UNNOTED = SliceLabels("ana", 9, ("tumor",), ())
+
+
+def test_the_hash_of_boxes_does_not_depend_on_their_order_but_on_who_drew_them():
+    one = drawn_hashes({"ana": (SMALL, LARGE), "ben": ()}, ())
+    assert one == drawn_hashes({"ben": (), "ana": (LARGE, SMALL)}, ())
+    assert one != drawn_hashes({"ana": (SMALL, LARGE)}, ())
+    assert one != drawn_hashes({"ben": (SMALL, LARGE), "ana": ()}, ())
+    assert one != drawn_hashes({"ana": (SMALL,), "ben": (LARGE,)}, ())
+
+
+def test_slices_looked_at_and_not_looked_at_have_other_hashes():
+    found = [drawn_hashes({}, own)["/slices"] for own in ((), (UNNOTED,), (NOTED,))]
+    assert len(set(found)) == 3
+    assert found[0] == ""
+
+
+def reviewed(inputs):
+    return Review("c1", "eva", "approved", inputs=inputs)
+
+
+def test_a_review_speaks_of_masks_boxes_and_slices_as_they_were():
+    now = {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, (NOTED,))
+    assert speaks_of(reviewed(now), now)
+    assert unbound(reviewed(now), now) == ()
+    for change in (
+        {"ana": "2"} | drawn_hashes({"ana": (SMALL,)}, (NOTED,)),
+        {"ana": "1", "ben": "1"} | drawn_hashes({"ana": (SMALL,)}, (NOTED,)),
+        {"ana": "1"} | drawn_hashes({"ana": (LARGE,)}, (NOTED,)),
+        {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, (UNNOTED,)),
+        {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, ()),
+    ):
+        assert not speaks_of(reviewed(now), change)
+
+
+def test_a_review_without_hashes_of_boxes_is_compared_by_its_masks():
+    now = {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, ())
+    older = reviewed({"ana": "1"})
+    assert speaks_of(older, now)
+    assert unbound(older, now) == ("boxes",)
+    assert not speaks_of(reviewed({"ana": "2"}), now)
+    assert unbound(reviewed({}), now) == ("masks", "boxes")
+
+
+def test_a_look_at_the_packed_masks_keeps_what_was_said_of_boxes():
+    whole = {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, ())
+    assert inputs_of({"ana": "1"}, reviewed(whole)) == whole
+    assert inputs_of(whole, reviewed({})) == whole

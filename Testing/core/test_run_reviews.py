@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from MedPrepLib.boxes import index_box, to_world
+from MedPrepLib.casebook import open_book
 from MedPrepLib.config import load_study, parse_study
 from MedPrepLib.consensus.drawing import UNDECIDED, as_drawing, from_drawing
 from MedPrepLib.errors import LabelError
@@ -340,3 +341,61 @@ def test_a_later_nothing_found_beats_an_older_drawing_and_both_are_named(tmp_pat
     (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEWS_CONTRADICT")
     assert said == "ana (version 1) drew something, then eva (version 1) found nothing"
     assert "REVIEW_APPROVED" not in codes(summary), "it still asks for a look"
+
+
+# --- boxes and slices that a review speaks of -------------------------------------------------
+
+
+STUDY_FILE = "study.toml"
+
+
+def inputs_now(folder: Path) -> dict[str, str]:
+    """What a reviewer who opens the case now would judge."""
+    (folder / STUDY_FILE).write_text(STUDY, encoding="utf-8")
+    return open_book(folder / STUDY_FILE, key=SiteKey(bytes(32))).read(CASE).inputs
+
+
+def approve_box(folder: Path, inputs: dict[str, str]) -> None:
+    box = to_world(index_box("tumor", (5, 5, 4), (9, 9, 7), GRID), GRID)
+    review = Review(CASE, "eva", "approved", inputs=inputs, drawn=(DrawnFile("boxes", "", ""),))
+    store = ReviewStore(folder / "reviews")
+    store.save(review, {"boxes": lambda path: write_boxes(path, [box])})
+
+
+@pytest.fixture
+def boxed(tmp_path: Path) -> Path:
+    folder = image_and_masks(tmp_path)
+    for rater in ("ana", "ben"):
+        rater_box(folder / f"{rater}.mrk.json", (4, 4, 4), (10, 10, 8))
+    return folder
+
+
+def starts(summary: Summary) -> list[tuple[int, int, int]]:
+    return [box.start for box in case_of(summary).targets.boxes]
+
+
+def test_a_review_of_boxes_is_out_of_date_when_raters_draw_others(tmp_path, boxed):
+    approve_box(tmp_path, inputs_now(tmp_path))
+    summary = finished(tmp_path)
+    assert starts(summary) == [(5, 5, 4)]
+    assert {"REVIEW_APPROVED"} == {c for c in codes(summary) if c.startswith("REVIEW")}
+    for rater in ("ana", "ben"):
+        rater_box(boxed / f"{rater}.mrk.json", (12, 12, 1), (16, 16, 3))
+    summary = finished(tmp_path)
+    assert starts(summary) == [(12, 12, 1)]
+    assert "REVIEW_STALE" in codes(summary, Severity.REVIEW)
+
+
+def test_a_review_is_out_of_date_when_somebody_labels_slices_afterwards(tmp_path, boxed):
+    approve_box(tmp_path, inputs_now(tmp_path))
+    (boxed / "ana.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
+    assert "REVIEW_STALE" in codes(finished(tmp_path), Severity.REVIEW)
+
+
+def test_a_review_that_does_not_say_which_boxes_it_judged_is_used_and_told(tmp_path, boxed):
+    approve_box(tmp_path, {})
+    summary = finished(tmp_path)
+    assert starts(summary) == [(5, 5, 4)]
+    assert {"REVIEW_UNBOUND", "REVIEW_APPROVED"} <= codes(summary, Severity.NOTE)
+    (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEW_UNBOUND")
+    assert said == "the review of eva does not say which boxes it judged"
