@@ -8,6 +8,7 @@ its stage, and listed here.
 from MedPrepLib.catalog.agree import (
     CONSENSUS_TIES,
     LOW_AGREEMENT,
+    TIES_NOT_UNDECIDED,
 )
 from MedPrepLib.catalog.align import (
     BOX_EMPTY,
@@ -262,6 +263,7 @@ __all__ = [
     "SUV_UNKNOWN",
     "TABLE_ROW_INVALID",
     "THICK_SLICES",
+    "TIES_NOT_UNDECIDED",
     "TOO_FEW_SLICES",
     "TOO_MANY_VOLUMES",
     "WORKER_DIED",

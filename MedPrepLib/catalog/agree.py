@@ -13,6 +13,11 @@ LOW_AGREEMENT = _review(
 )
 CONSENSUS_TIES = _note(
     "CONSENSUS_TIES",
-    "Voxels without a majority were decided by the tie rule.",
+    "Voxels or slices without a majority were decided by the tie rule, boxes without one left out.",
     "Nothing to do; ask another rater to break the ties.",
+)
+TIES_NOT_UNDECIDED = _review(
+    "TIES_NOT_UNDECIDED",
+    "Ties are to stay undecided, but boxes and slice labels have no value that training ignores.",
+    "Decide them in a review, ask another rater to break the ties, or choose another tie rule.",
 )

@@ -153,6 +153,7 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
     """Measure how far raters agree, and where they do not, why."""
     from MedPrepLib.agree import agree as agreement_of
     from MedPrepLib.agree import details, judge
+    from MedPrepLib.agree.sets import judge_sets
     from MedPrepLib.agree.shift import find_shifts
 
     names, settings = task.study.schema().names, task.study.agree
@@ -166,9 +167,10 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
     unequal = tuple(_not_annotated(task, draft)) if len(draft.masks) > 1 else ()
     shifted = find_shifts(draft.masks, agreement, settings, draft.case.id) if low else ()
     agreement = _others_agree(task, draft, agreement)
+    sets = judge_sets((*agreement.boxes, *agreement.slices), settings, draft.case.id)
     if agreement == Agreement((), (), ()):
         return draft
-    return replace(draft.plus(*unequal, *low, *shifted), agreement=agreement)
+    return replace(draft.plus(*unequal, *low, *shifted, *sets), agreement=agreement)
 
 
 def _not_annotated(task: CaseTask, draft: Draft) -> Iterator[Finding]:

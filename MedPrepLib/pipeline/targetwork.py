@@ -6,15 +6,18 @@ over both; label by label, so that a box of a tumor says nothing about the organ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
 
+from MedPrepLib import catalog
+from MedPrepLib.config.settings import Consensus
+from MedPrepLib.findings import Finding
 from MedPrepLib.pipeline import reviewwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
-from MedPrepLib.results import Box, SliceRange, Targets
+from MedPrepLib.results import Box, SliceLabels, SliceRange, Targets
 
 Target = TypeVar("Target", Box, SliceRange)
 
@@ -23,8 +26,9 @@ def targets(task: CaseTask, draft: Draft) -> Draft:
     """Derive what a model can be trained on; nothing, where a reviewer found nothing."""
     from MedPrepLib.targets import derive
 
+    schema = task.study.schema()
     if reviewwork.found_nothing(task, draft):
-        made = derive(known(draft.label_map), known(draft.geometry), task.study.schema())
+        made = derive(known(draft.label_map), known(draft.geometry), schema)
         return reviewwork.settled(task, replace(draft, targets=made))
     boxes, draft = reviewwork.reviewed_boxes(task, draft)
     slices, draft = reviewwork.reviewed_slices(task, draft)
@@ -32,54 +36,86 @@ def targets(task: CaseTask, draft: Draft) -> Draft:
     if nothing and not (draft.boxes or draft.slice_readings):
         return reviewwork.settled(task, draft)
     made = Targets({}, (), ())
-    schema = task.study.schema()
     if draft.label_map is not None:
         made = derive(draft.label_map, known(draft.geometry), schema)
-    made = _drawn_boxes(task, draft, made)
-    made = _noted_slices(task, draft, made)
-    if boxes is not None:
-        decided = _labels_of(boxes) | _boxed(draft)
-        made = _with_boxes(made, boxes, decided, schema.names)
-    if slices is not None:
-        made = _with_slices(made, slices.ranges, slices.annotated, schema.names)
+    made, draft = _drawn_boxes(task, draft, made, boxes)
+    made, draft = _noted_slices(task, draft, made, slices)
     return reviewwork.settled(task, replace(draft, targets=made))
 
 
-def _drawn_boxes(task: CaseTask, draft: Draft, made: Targets) -> Targets:
-    """The targets with the boxes that enough raters drew, for every label that anybody boxed."""
+def _drawn_boxes(
+    task: CaseTask, draft: Draft, made: Targets, reviewed: tuple[Box, ...] | None
+) -> tuple[Targets, Draft]:
+    """The boxes that enough raters drew, or the reviewed ones, for every label of either."""
     from MedPrepLib.agree import first_readings
+
+    drawn = first_readings(draft.boxes)
+    boxed = _labels_of(box for own in drawn.values() for box in own)
+    if reviewed is None and drawn:
+        boxes, draft = _merged_boxes(task, draft)
+        return _with_boxes(task, made, boxes, boxed), draft
+    if reviewed is None:
+        return made, draft
+    return _with_boxes(task, made, reviewed, boxed | _labels_of(reviewed)), draft
+
+
+def _merged_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...], Draft]:
+    """The boxes of one reading per person, with what is to be said of how they were joined."""
+    from MedPrepLib.agree import first_readings
+    from MedPrepLib.agree.sets import judge_sets_against
+    from MedPrepLib.agree.versus import CONSENSUS
     from MedPrepLib.consensus.boxes import merge_boxes
 
-    if not draft.boxes:
-        return made
-    merged = merge_boxes(
-        first_readings(draft.boxes),
-        task.study.consensus.box_quorum or None,
-        task.study.agree.box_iou,
-        geometry=known(draft.geometry),
-    )
+    study, item, readings = task.study, draft.case.id, first_readings(draft.boxes)
+    quorum = study.consensus.box_quorum or None
+    merged = merge_boxes(readings, quorum, study.agree.box_iou, geometry=known(draft.geometry))
     boxes = tuple(found.box for found in merged.boxes)
-    return _with_boxes(made, boxes, _boxed(draft), task.study.schema().names)
+    said: list[Finding] = []
+    halves = sum(2 * len(found.raters) == len(readings) for found in merged.dissent)
+    said += _ties(study.consensus, f"{halves} box(es)", halves, "were left out", item)
+    if len(readings) > 1:
+        names = study.schema().names
+        both = {**readings, CONSENSUS: boxes}
+        said += judge_sets_against(both, (), names, study.agree, item)
+    return boxes, draft.plus(*said)
 
 
-def _noted_slices(task: CaseTask, draft: Draft, made: Targets) -> Targets:
-    """The targets with the slices that most raters noted, for every label that they looked for."""
+def _noted_slices(
+    task: CaseTask, draft: Draft, made: Targets, reviewed: SliceLabels | None
+) -> tuple[Targets, Draft]:
+    """The slices that most raters noted, or the reviewed ones, for every label looked for."""
+    if reviewed is None and draft.slice_readings:
+        reviewed, draft = _voted_slices(task, draft)
+    if reviewed is None:
+        return made, draft
+    return _with_slices(task, made, reviewed.ranges, reviewed.annotated), draft
+
+
+def _voted_slices(task: CaseTask, draft: Draft) -> tuple[SliceLabels, Draft]:
+    """The slices of one reading per person, with what is to be said of the vote."""
+    from MedPrepLib.agree.sets import judge_sets_against
     from MedPrepLib.agree.slices import first_slices
     from MedPrepLib.consensus.slices import vote_slices
 
-    if not draft.slice_readings:
-        return made
-    names = task.study.schema().names
+    study, item, names = task.study, draft.case.id, task.study.schema().names
     readings = first_slices(draft.slice_readings)
-    voted = vote_slices(readings, names, task.study.consensus.ties).labels
-    return _with_slices(made, voted.ranges, voted.annotated, names)
+    voted = vote_slices(readings, names, study.consensus.ties)
+    tied = sum(voted.tied.values())
+    rule = "background" if study.consensus.ties == "undecided" else study.consensus.ties
+    said = list(_ties(study.consensus, f"{tied} slice(s)", tied, f"went to {rule}", item))
+    if len(readings) > 1:
+        both = (*readings, voted.labels)
+        said += judge_sets_against(None, both, names, study.agree, item)
+    return voted.labels, draft.plus(*said)
 
 
-def _boxed(draft: Draft) -> frozenset[str]:
-    """The labels that some rater drew a box of, in the reading of theirs that counts."""
-    from MedPrepLib.agree import first_readings
-
-    return frozenset().union(*map(_labels_of, first_readings(draft.boxes).values()))
+def _ties(how: Consensus, what: str, tied: int, became: str, item: str) -> Iterator[Finding]:
+    """What is said of boxes or slices that half of the raters marked and half did not."""
+    if not tied:
+        return
+    yield catalog.CONSENSUS_TIES.at(item, f"{what} without a majority {became}")
+    if how.ties == "undecided":
+        yield catalog.TIES_NOT_UNDECIDED.at(item, f"{what} without a majority {became}")
 
 
 def _labels_of(found: Iterable[Box]) -> frozenset[str]:
@@ -87,16 +123,16 @@ def _labels_of(found: Iterable[Box]) -> frozenset[str]:
 
 
 def _with_boxes(
-    made: Targets, boxes: Sequence[Box], decided: Collection[str], names: Sequence[str]
+    task: CaseTask, made: Targets, boxes: Sequence[Box], decided: Collection[str]
 ) -> Targets:
-    merged = _per_label(made.boxes, boxes, decided, names)
+    merged = _per_label(made.boxes, boxes, decided, task.study.schema().names)
     return msgspec.structs.replace(made, boxes=merged)
 
 
 def _with_slices(
-    made: Targets, ranges: Sequence[SliceRange], decided: Collection[str], names: Sequence[str]
+    task: CaseTask, made: Targets, ranges: Sequence[SliceRange], decided: Collection[str]
 ) -> Targets:
-    merged = _per_label(made.slices, ranges, decided, names)
+    merged = _per_label(made.slices, ranges, decided, task.study.schema().names)
     return msgspec.structs.replace(made, slices=merged)
 
 

@@ -246,3 +246,85 @@ def test_a_label_that_slices_were_read_for_without_finding_it_is_on_none(tmp_pat
     finished(tmp_path, ORGAN)
     packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
     assert packed.slices.tolist() == [[4, 2, 9]]
+
+
+# --- disagreement on boxes and slices ----------------------------------------------------------
+
+
+def said(summary: Summary, code: str) -> list[tuple[str, str]]:
+    (case,) = summary.included
+    return [(f.severity.word, f.message) for f in case.findings if f.code == code]
+
+
+def two_boxes(masks: Path) -> None:
+    draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_box(masks / "ben.mrk.json", (12, 12, 1), (16, 16, 3))
+
+
+def two_slices(masks: Path) -> None:
+    for rater, start, stop in (("ana", 3, 6), ("ben", 8, 10)):
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},{stop}\n")
+
+
+def test_boxes_in_other_places_ask_for_a_look(tmp_path, masks) -> None:
+    two_boxes(masks)
+    summary = finished(tmp_path)
+    message = "label 'tumor': F1 of the boxes of ana and ben 0.000 is below 0.7 (rule worst_pair)"
+    assert said(summary, "LOW_AGREEMENT") == [("review", message)]
+    assert said(summary, "CONSENSUS_TIES") == [
+        ("note", "2 box(es) without a majority were left out")
+    ]
+    assert said(summary, "TIES_NOT_UNDECIDED") == []
+
+
+def test_slices_that_differ_ask_for_a_look(tmp_path, masks) -> None:
+    two_slices(masks)
+    summary = finished(tmp_path, '[agree]\nrule = "mean_pair"\n[consensus]\nties = "foreground"\n')
+    assert said(summary, "LOW_AGREEMENT") == [
+        (
+            "review",
+            (
+                "label 'tumor': Dice of the slices of 1 pair(s), on average 0.000 is below 0.7 "
+                "(rule mean_pair); worst pair ana and ben 0.000"
+            ),
+        )
+    ]
+    assert said(summary, "CONSENSUS_TIES") == [
+        ("note", "5 slice(s) without a majority went to foreground")
+    ]
+    assert summary.included[0].targets is not None
+    assert [(r.start, r.stop) for r in summary.included[0].targets.slices] == [(3, 6), (8, 10)]
+
+
+def test_the_rule_consensus_judges_boxes_and_slices_against_it(tmp_path, masks) -> None:
+    two_boxes(masks)
+    draw_box(masks / "chen.mrk.json", (4, 4, 4), (10, 10, 8))
+    for rater, stop in (("ana", 6), ("ben", 6), ("chen", 12)):
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,3,{stop}\n")
+    summary = finished(tmp_path, '[agree]\nrule = "consensus"\n')
+    assert [message for _, message in said(summary, "LOW_AGREEMENT")] == [
+        "label 'tumor': F1 of the boxes of ben and consensus 0.000 is below 0.7 (rule consensus)",
+        (
+            "label 'tumor': Dice of the slices of chen and consensus 0.500 is below 0.7 "
+            "(rule consensus)"
+        ),
+    ]
+
+
+def test_a_repeated_reading_is_not_judged_against_the_others(tmp_path, masks) -> None:
+    draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_box(masks / "ben.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_box(masks / "ana@2.mrk.json", (12, 12, 1), (16, 16, 3))
+    assert said(finished(tmp_path), "LOW_AGREEMENT") == []
+
+
+@pytest.mark.parametrize("draw", [two_boxes, two_slices])
+def test_ties_that_cannot_stay_undecided_are_told(tmp_path, masks, draw) -> None:
+    draw(masks)
+    summary = finished(tmp_path, '[consensus]\nties = "undecided"\n')
+    ((severity, message),) = said(summary, "TIES_NOT_UNDECIDED")
+    assert severity == "review"
+    assert message in (
+        "2 box(es) without a majority were left out",
+        "5 slice(s) without a majority went to background",
+    )
