@@ -8,6 +8,7 @@ its stage, and listed here.
 from MedPrepLib.catalog.agree import (
     CONSENSUS_TIES,
     LOW_AGREEMENT,
+    QUORUM_LOWERED,
     TIES_NOT_UNDECIDED,
 )
 from MedPrepLib.catalog.align import (
@@ -228,6 +229,7 @@ __all__ = [
     "PIXELS_UNREADABLE",
     "PREAMBLE_PROGRAM",
     "PREVALENCE_UNMET",
+    "QUORUM_LOWERED",
     "RARE_CLASS",
     "READING_EMPTY",
     "READING_SHARED",

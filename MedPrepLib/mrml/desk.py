@@ -17,7 +17,7 @@ from MedPrepLib.casebook import CaseAnalysis, OpenCase, Place
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.config.settings import Consensus as HowToDecide
 from MedPrepLib.consensus import Consensus, reading_hash
-from MedPrepLib.consensus.boxes import merge_boxes
+from MedPrepLib.consensus.boxes import merge_boxes, quorum_of
 from MedPrepLib.consensus.slices import vote_slices
 from MedPrepLib.geometry import Triple
 from MedPrepLib.images import VoxelArray
@@ -200,9 +200,10 @@ class Desk:
     # --- inside -------------------------------------------------------------------------------
 
     def _merged_boxes(self, how: HowToDecide) -> list[WorldBox]:
+        readings = first_readings(self.case.boxes)
         merged = merge_boxes(
-            first_readings(self.case.boxes),
-            how.box_quorum or None,
+            readings,
+            quorum_of(how.box_quorum, len(readings)),
             self.analysis.settings.box_iou,
             geometry=self.case.geometry,
         )

@@ -64,13 +64,16 @@ def _merged_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...], Draft]
     from MedPrepLib.agree import first_readings
     from MedPrepLib.agree.sets import judge_sets_against
     from MedPrepLib.agree.versus import CONSENSUS
-    from MedPrepLib.consensus.boxes import merge_boxes
+    from MedPrepLib.consensus.boxes import merge_boxes, quorum_of
 
     study, item, readings = task.study, draft.case.id, first_readings(draft.boxes)
-    quorum = study.consensus.box_quorum or None
+    quorum = quorum_of(study.consensus.box_quorum, len(readings))
     merged = merge_boxes(readings, quorum, study.agree.box_iou, geometry=known(draft.geometry))
     boxes = tuple(found.box for found in merged.boxes)
     said: list[Finding] = []
+    if quorum is not None and quorum < study.consensus.box_quorum:
+        message = f"{quorum} rater(s) looked for boxes, box_quorum is {study.consensus.box_quorum}"
+        said.append(catalog.QUORUM_LOWERED.at(item, message))
     halves = sum(2 * len(found.raters) == len(readings) for found in merged.dissent)
     said += _ties(study.consensus, f"{halves} box(es)", halves, "were left out", item)
     if len(readings) > 1:

@@ -328,3 +328,22 @@ def test_ties_that_cannot_stay_undecided_are_told(tmp_path, masks, draw) -> None
         "2 box(es) without a majority were left out",
         "5 slice(s) without a majority went to background",
     )
+
+
+def test_one_rater_alone_does_not_stop_a_run_that_wants_two(tmp_path, masks) -> None:
+    draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    summary = finished(tmp_path, "[consensus]\nbox_quorum = 2\n")
+    assert summary.included[0].targets is not None
+    assert len(summary.included[0].targets.boxes) == 1
+    assert said(summary, "QUORUM_LOWERED") == [
+        ("note", "1 rater(s) looked for boxes, box_quorum is 2")
+    ]
+
+
+def test_a_quorum_that_can_be_met_is_kept(tmp_path, masks) -> None:
+    two_boxes(masks)
+    draw_box(masks / "chen.mrk.json", (4, 4, 4), (10, 10, 8))
+    summary = finished(tmp_path, "[consensus]\nbox_quorum = 3\n")
+    assert summary.included[0].targets is not None
+    assert summary.included[0].targets.boxes == ()
+    assert said(summary, "QUORUM_LOWERED") == []

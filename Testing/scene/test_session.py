@@ -117,6 +117,14 @@ def test_a_repeated_reading_has_no_second_vote_on_the_desk(session, study):
     assert [(found.start, found.stop) for found in desk.slices] == [(4, 5)]
 
 
+def test_the_desk_takes_all_raters_where_more_are_wanted(session):
+    desk = open_first(session)
+    desk.decide(Consensus(box_quorum=3))
+    three = desk.drawn_boxes()
+    desk.decide(Consensus(box_quorum=9))
+    assert desk.drawn_boxes() == three
+
+
 def test_saving_twice_makes_one_version(session):
     open_first(session).decide(Consensus())
     first = session.save("approved")

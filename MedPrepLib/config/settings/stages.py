@@ -229,7 +229,13 @@ class Consensus(Section, frozen=True):
         int, Meta(ge=1, le=1_000_000, description="STAPLE: rounds before it is called unconverged")
     ] = 10_000
     box_quorum: Annotated[
-        int, Meta(ge=0, le=1000, description="raters who must draw a box; 0: more than half")
+        int,
+        limit(
+            "raters who must draw a box (all, where fewer looked); 0: more than half",
+            "QUORUM_LOWERED",
+            ge=0,
+            le=1000,
+        ),
     ] = 0
 
 
