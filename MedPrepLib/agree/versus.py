@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from MedPrepLib import catalog
-from MedPrepLib.agree.pairs import agree, first_raters, pairs_kind
+from MedPrepLib.agree.pairs import agree, first_raters, pairs_kind, person
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.errors import LabelError
 from MedPrepLib.findings import Finding
@@ -20,6 +20,11 @@ Reading = TypeVar("Reading")
 
 CONSENSUS = "consensus"
 """What the reference is called in the pairs; a rater of that name would be confused with it."""
+
+
+def is_consensus(rater: str) -> bool:
+    """True for a reading that goes by the name of the consensus, whether repeated or not."""
+    return person(rater) == CONSENSUS
 
 
 def first_readings(readings: Mapping[str, Reading]) -> dict[str, Reading]:

@@ -11,6 +11,11 @@ NO_READING = _reject(
     "No usable annotation belongs to this image.",
     "Add a mask, or lower the severity to keep unannotated images.",
 )
+RATER_NAME_TAKEN = _final(
+    "RATER_NAME_TAKEN",
+    "A reading goes by the name of the consensus, and would be confused with it; it is left out.",
+    "Name the file after the rater; if it is the consensus of an export, take it out of the masks.",
+)
 MASK_UNREADABLE = _reject(
     "MASK_UNREADABLE",
     "A mask file cannot be read.",

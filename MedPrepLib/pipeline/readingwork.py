@@ -26,14 +26,14 @@ def align(task: CaseTask, draft: Draft) -> Draft:
     """Bring every reading to the image grid and the label schema."""
     masks: dict[str, Segmentation] = {}
     readings: list[ReadingResult] = []
-    findings: list[Finding] = []
-    for reading in draft.case.readings:
+    named, findings = _named_after_raters(draft)
+    for reading in named.case.readings:
         aligned, result, own = _mask_reading(task, draft, reading)
         findings += own
         if aligned is not None and result is not None:
             masks[reading.rater] = aligned
             readings.append(result)
-    boxes, slices, said = _other_readings(task, draft)
+    boxes, slices, said = _other_readings(task, named)
     findings += said
     case = draft.case
     count = len(case.readings) + len(case.boxes) + len(case.slices)
@@ -46,6 +46,26 @@ def align(task: CaseTask, draft: Draft) -> Draft:
         boxes=boxes,
         slice_readings=slices,
     )
+
+
+def _named_after_raters(draft: Draft) -> tuple[Draft, list[Finding]]:
+    """The draft without readings that go by the name of the consensus, and a finding for each."""
+    from MedPrepLib.agree.versus import is_consensus
+
+    case = draft.case
+    kinds = (case.readings, case.boxes, case.slices)
+    taken = sorted({r.rater for kind in kinds for r in kind if is_consensus(r.rater)})
+    if not taken:
+        return draft, []
+    masks, boxes, slices = (
+        tuple(reading for reading in kind if not is_consensus(reading.rater)) for kind in kinds
+    )
+    kept = msgspec.structs.replace(case, readings=masks, boxes=boxes, slices=slices)
+    said = [
+        catalog.RATER_NAME_TAKEN.at(f"{case.id}/{rater}", f"a rater is called {rater!r}")
+        for rater in taken
+    ]
+    return replace(draft, case=kept), said
 
 
 def _mask_reading(

@@ -347,3 +347,28 @@ def test_a_quorum_that_can_be_met_is_kept(tmp_path, masks) -> None:
     assert summary.included[0].targets is not None
     assert summary.included[0].targets.boxes == ()
     assert said(summary, "QUORUM_LOWERED") == []
+
+
+# --- a rater who goes by the name of the consensus ---------------------------------------------
+
+
+def test_a_reading_called_consensus_is_left_out_and_its_case_goes_on(tmp_path, masks) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "consensus.nii.gz", slice(4, 10), slice(8, 14))
+    draw_box(masks / "consensus.mrk.json", (12, 12, 1), (16, 16, 3))
+    summary = finished(tmp_path)
+    (case,) = summary.included
+    assert [r.rater for r in case.readings] == ["ana", "ben"]
+    assert case.agreement is not None
+    assert case.agreement.lowest == 1
+    said = [(f.item, f.severity.word) for f in case.findings if f.code == "RATER_NAME_TAKEN"]
+    assert said == [("north_p1_c1/consensus", "reject")]
+    assert case.targets is not None
+    assert [box.start for box in case.targets.boxes] == [(4, 4, 4)]
+
+
+def test_a_case_of_nothing_but_a_consensus_has_no_reading(tmp_path, masks) -> None:
+    (masks / "consensus.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
+    (case,) = finished(tmp_path).excluded
+    assert {"RATER_NAME_TAKEN", "NO_READING"} <= {f.code for f in case.findings}
