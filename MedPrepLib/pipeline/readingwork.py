@@ -184,23 +184,24 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
         agreement = agreement_of(draft.masks, names)
         low = judge(agreement, settings, draft.case.id)
         agreement = details(draft.masks, agreement, settings, verdicts)
-    unequal = tuple(_not_annotated(task, draft)) if len(draft.masks) > 1 else ()
+    draft = draft.plus(*_not_annotated(task, draft))
     shifted = find_shifts(draft.masks, agreement, settings, draft.case.id) if low else ()
     agreement = _others_agree(task, draft, agreement)
     sets = judge_sets((*agreement.boxes, *agreement.slices), settings, draft.case.id)
     if agreement == Agreement((), (), ()):
         return draft
-    return replace(draft.plus(*unequal, *low, *shifted, *sets), agreement=agreement)
+    return replace(draft.plus(*low, *shifted, *sets), agreement=agreement)
 
 
 def _not_annotated(task: CaseTask, draft: Draft) -> Iterator[Finding]:
-    """Labels that some raters annotated and others did not, perhaps under another name."""
+    """Labels that not all raters annotated, perhaps because of another name, or none of them."""
     for label in task.study.schema().names:
         with_it = [r for r in sorted(draft.masks) if draft.masks[r].find(label) is not None]
         without = [r for r in sorted(draft.masks) if r not in with_it]
-        if with_it and without:
-            message = f"label {label!r}: annotated by {', '.join(with_it)}, not by "
-            yield catalog.LABEL_NOT_ANNOTATED.at(draft.case.id, message + ", ".join(without))
+        if without:
+            some = f"annotated by {', '.join(with_it)}, not by {', '.join(without)}"
+            message = f"label {label!r}: {some if with_it else 'in no mask'}"
+            yield catalog.LABEL_NOT_ANNOTATED.at(draft.case.id, message)
 
 
 def _others_agree(task: CaseTask, draft: Draft, agreement: Agreement) -> Agreement:

@@ -18,6 +18,7 @@ from MedPrepLib.errors import MedPrepError
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import value_counts
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.results import Box, ConsensusRecord, SliceLabels
 from MedPrepLib.review import (
@@ -55,7 +56,7 @@ def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
     reviews = valid_reviews(task, draft)
     empty, found = nothing_found(reviews), drawn_of(reviews, "mask")
     if empty is not None:
-        return _emptied(draft, empty)
+        return _emptied(task, draft, empty)
     if found is None:
         return draft
     review, file = found
@@ -64,7 +65,7 @@ def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
     except MedPrepError as error:
         return draft.plus(_unusable(draft, error))
     start = f" (from {file.start.method})" if file.start else ""
-    record = _record(draft, review, start, ignore)
+    record = _record(draft, review, start, ignore, _looked_for(task, draft, label_map))
     return replace(draft, label_map=label_map, consensus=record)
 
 
@@ -151,11 +152,11 @@ def _contradicting(reviews: Mapping[str, Review], item: str) -> Iterator[Finding
         yield catalog.REVIEWS_CONTRADICT.at(item, message)
 
 
-def _emptied(draft: Draft, review: Review) -> Draft:
+def _emptied(task: CaseTask, draft: Draft, review: Review) -> Draft:
     """The draft with an empty consensus."""
     dtype = np.uint8 if draft.label_map is None else draft.label_map.dtype
     empty = np.zeros(known(draft.geometry).shape, dtype)
-    record = _record(draft, review, ": nothing found", None)
+    record = _record(draft, review, ": nothing found", None, task.study.schema().names)
     return replace(draft, label_map=empty, consensus=record)
 
 
@@ -187,7 +188,25 @@ def _unusable(draft: Draft, error: MedPrepError) -> Finding:
     return catalog.REVIEW_UNREADABLE.at(draft.case.id, f"{error}; it is not used")
 
 
-def _record(draft: Draft, review: Review, how: str, ignore_value: int | None) -> ConsensusRecord:
+def _looked_for(task: CaseTask, draft: Draft, label_map: VoxelArray) -> tuple[str, ...]:
+    """What raters looked for and the reviewer drew; everything, where no rater had drawn a mask.
+
+    A drawing that began as a consensus lists all labels, whether or not somebody looked for them.
+    """
+    schema, before = task.study.schema(), draft.consensus
+    if before is None or before.annotated is None:
+        return schema.names
+    drawn = value_counts(label_map)
+    return tuple(x.name for x in schema if x.name in before.annotated or x.value in drawn)
+
+
+def _record(
+    draft: Draft,
+    review: Review,
+    how: str,
+    ignore_value: int | None,
+    annotated: tuple[str, ...],
+) -> ConsensusRecord:
     """How the reviewed consensus came about, with the readings that stood before the reviewer."""
     before = draft.consensus
     return ConsensusRecord(
@@ -197,4 +216,5 @@ def _record(draft: Draft, review: Review, how: str, ignore_value: int | None) ->
         tied_voxels=0,
         inputs=before.inputs if before else {},
         ignore_value=ignore_value,
+        annotated=annotated,
     )

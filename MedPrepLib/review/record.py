@@ -82,8 +82,17 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def digest(review: Review) -> str:
-    """SHA-256 in hex over everything in a version."""
-    return hashlib.sha256(msgspec.json.encode(review, order="sorted")).hexdigest()
+    """SHA-256 in hex over everything in a version.
+
+    A record of a consensus that does not know its annotated labels is summed up without that
+    field, as reviews were before there was one.
+    """
+    plain = msgspec.to_builtins(review)
+    for drawn in plain.get("drawn", ()):
+        start = drawn["start"]
+        if start is not None and start["annotated"] is None:
+            del start["annotated"]
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
 def _decision(review: Review) -> Review:

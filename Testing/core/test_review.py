@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,20 @@ def test_the_same_drawing_is_not_written_twice(store):
     assert second.version == 2
     assert second.drawn == first.drawn
     assert len(list((store.folder / "c1").glob("*.seg.nrrd"))) == 1
+
+
+def test_reviews_of_before_there_were_annotated_labels_still_follow_each_other(store):
+    begun = Review("c1", "ana", "approved", drawn=(DrawnFile("mask", "", "", start=RECORD),))
+    store.save(begun, {"mask": writer(b"drawn")})
+    path = store.folder / "c1" / "ana.review.json"
+    tree = json.loads(path.read_bytes())
+    (first,) = tree["versions"]
+    assert first["drawn"][0]["start"].pop("annotated") is None
+    plain = json.dumps(first, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    chained = {"version": 2, "verdict": "flagged", "previous": sha256(plain.encode()).hexdigest()}
+    tree["versions"].append(first | chained)
+    path.write_text(json.dumps(tree))
+    assert [review.verdict for review in store.history("c1", "ana")] == ["approved", "flagged"]
 
 
 def test_places_that_were_accepted_are_kept_with_their_source(store):

@@ -9,7 +9,8 @@ import pytest
 
 from MedPrepLib.boxes import index_box, to_world
 from MedPrepLib.config import parse_study
-from MedPrepLib.formats.segnrrd import write_seg_nrrd
+from MedPrepLib.export import export_cohort
+from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import SiteKey
 from MedPrepLib.images import Volume
@@ -372,3 +373,24 @@ def test_a_case_of_nothing_but_a_consensus_has_no_reading(tmp_path, masks) -> No
     (masks / "consensus.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
     (case,) = finished(tmp_path).excluded
     assert {"RATER_NAME_TAKEN", "NO_READING"} <= {f.code for f in case.findings}
+
+
+# --- labels that nobody looked for --------------------------------------------------------------
+
+
+def test_a_label_that_nobody_looked_for_is_named_and_not_in_the_record(tmp_path, masks) -> None:
+    draw_organ_and_tumor(masks / "ana.seg.nrrd")
+    summary = finished(tmp_path, ORGAN + "[labels.edema]\nvalue = 5\n")
+    assert said(summary, "LABEL_NOT_ANNOTATED") == [("note", "label 'edema': in no mask")]
+    record = open_cohort(tmp_path / "cohort").read("north_p1_c1").consensus
+    assert record is not None
+    assert record["annotated"] == ["tumor", "organ"]
+
+
+def test_an_exported_consensus_lists_no_label_that_nobody_looked_for(tmp_path, masks) -> None:
+    empty = Segmentation((np.zeros(GRID.shape, np.uint8),), GRID, (Segment("tumor", 3),))
+    write_seg_nrrd(masks / "ana.seg.nrrd", empty)
+    finished(tmp_path, ORGAN)
+    export_cohort(tmp_path / "cohort", "seg.nrrd", tmp_path / "out")
+    consensus = read_seg_nrrd(tmp_path / "out" / "north_p1_c1" / "consensus.seg.nrrd")
+    assert consensus.names == ("tumor",), "looked for and not found, which is not organ's case"

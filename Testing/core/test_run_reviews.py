@@ -399,3 +399,14 @@ def test_a_review_that_does_not_say_which_boxes_it_judged_is_used_and_told(tmp_p
     assert {"REVIEW_UNBOUND", "REVIEW_APPROVED"} <= codes(summary, Severity.NOTE)
     (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEW_UNBOUND")
     assert said == "the review of eva does not say which boxes it judged"
+
+
+def test_a_reviewed_consensus_tells_what_somebody_looked_for(tmp_path, masks):
+    for rater, at in (("ana", slice(4, 8)), ("ben", slice(7, 14))):
+        (masks / f"{rater}.nii.gz").unlink()
+        drawn = Segmentation((block(at),), GRID, (Segment("tumor", 3),))
+        write_seg_nrrd(masks / f"{rater}.seg.nrrd", drawn)
+    save_mask(tmp_path, Review(CASE, "ana", "approved"), drawing(block(slice(5, 12))))
+    assert case_of(finished(tmp_path)).consensus.annotated == ("tumor",)
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    assert case_of(finished(tmp_path)).consensus.annotated == ("organ", "tumor")
