@@ -12,6 +12,7 @@ from MedPrepLib.agree.differences import differing_components
 from MedPrepLib.agree.disagreement import worst_slices
 from MedPrepLib.agree.lesions import counted, lesion_agreement
 from MedPrepLib.agree.surface import surfaces
+from MedPrepLib.agree.versus import first_readings
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.results import Agreement, Difference, GridVerdict
 from MedPrepLib.segmentation import Segmentation
@@ -29,8 +30,8 @@ def details(
     """``agreement`` with surfaces, lesions, chance, causes, and the places that differ.
 
     Surfaces are measured when ``settings.surfaces`` asks for it; causes and places are looked for
-    on labels below the threshold only. Raises GeometryError when the readings lie on different
-    grids.
+    on labels below the threshold only. Chance is that of one reading per person. Raises
+    GeometryError when the readings lie on different grids.
     """
     names = tuple(label.label for label in agreement.labels)
     drawn = tuple(name for name in names if any(r.find(name) for r in readings.values()))
@@ -45,7 +46,7 @@ def details(
         lesions=tuple(
             counted(row) for name in drawn for row in lesion_agreement(readings, name, settings)
         ),
-        chance=chance_agreement(readings, drawn),
+        chance=chance_agreement(first_readings(readings), drawn),
         causes=explain(readings, agreement, settings, verdicts),
         worst_slices=worst_slices(readings) if low else (),
         differences=tuple(found for name in low for found in _places(readings, name)),

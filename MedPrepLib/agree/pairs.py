@@ -7,7 +7,7 @@ the extent of the grid. Where both are empty it is undefined: not 0, not 1, neve
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -106,6 +106,17 @@ def person(rater: str) -> str:
     """Who a rater is: the name without REPEAT_MARK and the number of a repeated reading."""
     name, mark, number = rater.rpartition(REPEAT_MARK)
     return name if mark and name and number.isdecimal() else rater
+
+
+def first_raters(raters: Iterable[str]) -> tuple[str, ...]:
+    """One reading per person, in order of name: of "ana" and "ana@2" the one without a number.
+
+    Where all of a person's readings have numbers it is the one with the lowest.
+    """
+    chosen: dict[str, str] = {}
+    for rater in sorted(raters, key=lambda r: (r != person(r), len(r), r)):
+        chosen.setdefault(person(rater), rater)
+    return tuple(sorted(chosen.values()))
 
 
 def pairs_kind(rater_a: str, rater_b: str) -> Literal["inter", "intra"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from MedPrepLib.agree.pairs import first_raters
 from MedPrepLib.errors import GeometryError
 from MedPrepLib.results import Outcome, SliceAgreement, SliceLabels
 from MedPrepLib.slicelabels import SliceFlags, slice_flags
@@ -26,6 +27,12 @@ def agree_slices(
         for label in labels
         for a, b in itertools.combinations(range(len(ordered)), 2)
     )
+
+
+def first_slices(readings: Sequence[SliceLabels]) -> tuple[SliceLabels, ...]:
+    """One reading per person, in order of rater: repeated readings have no second voice."""
+    by_rater = {reading.rater: reading for reading in readings}
+    return tuple(by_rater[rater] for rater in first_raters(by_rater))
 
 
 def require_one_image(readings: Sequence[SliceLabels]) -> tuple[SliceLabels, ...]:

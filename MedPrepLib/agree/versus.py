@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from MedPrepLib import catalog
-from MedPrepLib.agree.pairs import agree, pairs_kind, person
+from MedPrepLib.agree.pairs import agree, first_raters, pairs_kind, person
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.errors import LabelError
 from MedPrepLib.findings import Finding
@@ -16,19 +16,20 @@ from MedPrepLib.images import VoxelArray
 from MedPrepLib.results import PairAgreement
 from MedPrepLib.segmentation import Segment, Segmentation
 
+Reading = TypeVar("Reading")
+
 CONSENSUS = "consensus"
 """What the reference is called in the pairs; a rater of that name would be confused with it."""
 
 
-def first_readings(readings: Mapping[str, Segmentation]) -> dict[str, Segmentation]:
-    """One reading per person: repeated readings ("ana@2") have no second voice.
+def is_consensus(rater: str) -> bool:
+    """True for a reading that goes by the name of the consensus, whether repeated or not."""
+    return person(rater) == CONSENSUS
 
-    The unnumbered reading counts, else the one with the lowest number.
-    """
-    chosen: dict[str, str] = {}
-    for rater in sorted(readings, key=lambda r: (r != person(r), len(r), r)):
-        chosen.setdefault(person(rater), rater)
-    return {rater: readings[rater] for rater in sorted(chosen.values())}
+
+def first_readings(readings: Mapping[str, Reading]) -> dict[str, Reading]:
+    """One reading per person, by rater: repeated readings ("ana@2") have no second voice."""
+    return {rater: readings[rater] for rater in first_raters(readings)}
 
 
 def against_consensus(

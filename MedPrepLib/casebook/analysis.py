@@ -13,6 +13,7 @@ from MedPrepLib.agree.boxes import agree_boxes
 from MedPrepLib.agree.causes import explain
 from MedPrepLib.agree.disagreement import entropy_map, worst_slices
 from MedPrepLib.agree.lesions import counted, lesion_agreement
+from MedPrepLib.agree.sets import judge_sets
 from MedPrepLib.agree.slices import agree_slices
 from MedPrepLib.agree.surface import surfaces
 from MedPrepLib.casebook.opened import OpenCase
@@ -63,9 +64,12 @@ class CaseAnalysis:
     @property
     def low(self) -> tuple[Finding, ...]:
         """A finding for each label below the threshold, by the rule of the study."""
-        if len(self.case.masks) < 2:
-            return ()
-        return judge(self.agreement, self.settings, self.case.name)
+        case, settings = self.case, self.settings
+        masks = judge(self.agreement, settings, case.name) if len(case.masks) > 1 else ()
+        others: list[BoxAgreement | SliceAgreement] = []
+        for label in case.labels:
+            others += (*self.boxes(label), *self.slices(label))
+        return (*masks, *judge_sets(others, settings, case.name))
 
     def pairs(self, label: str) -> tuple[PairAgreement, ...]:
         """Every pair of masks on one label."""

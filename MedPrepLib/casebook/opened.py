@@ -40,8 +40,8 @@ class OpenCase:
 
     ``masks``: by rater. ``verdicts``: how each rater's grid lay before it was brought here.
     ``as_drawn``: masks that lay elsewhere, on their own grids, to be shown beside. ``hashes``:
-    by rater, what a review refers to. ``boxes`` are voxels of the image. ``packed``: the consensus
-    that a cohort holds.
+    of masks by rater; ``drawn_hashes``: of boxes and of slice labels, where they are known.
+    ``boxes`` are voxels of the image. ``packed``: the consensus that a cohort holds.
     """
 
     name: str
@@ -55,6 +55,7 @@ class OpenCase:
     verdicts: Mapping[str, GridVerdict] = field(default_factory=dict)
     as_drawn: Mapping[str, tuple[Segmentation, ...]] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
+    drawn_hashes: Mapping[str, str] = field(default_factory=dict)
     boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
     slices: tuple[SliceLabels, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -65,6 +66,11 @@ class OpenCase:
     def geometry(self) -> Geometry:
         """The grid of the image and of every mask."""
         return self.image.geometry
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The readings that a review of this case speaks of, see review.inputs."""
+        return {**self.hashes, **self.drawn_hashes}
 
     @property
     def raters(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from MedPrepLib.pipeline.tasks import case_tasks, scan_cases
 from MedPrepLib.progress import Listener, silent
 from MedPrepLib.reading import align_parts, load_placed
 from MedPrepLib.results import CaseResult, GridVerdict
-from MedPrepLib.review import Review, ReviewStore
+from MedPrepLib.review import Review, ReviewStore, drawn_hashes
 from MedPrepLib.screen import judged, modality_of
 from MedPrepLib.segmentation import Segmentation
 
@@ -81,6 +81,7 @@ class StudyBook:
             verdicts=verdicts | {r.rater: r.grid for r in draft.readings},
             as_drawn={rater: parts for rater, (_, parts) in elsewhere.items()},
             hashes={r.rater: r.content_hash for r in draft.readings},
+            drawn_hashes=drawn_hashes(draft.boxes, draft.slice_readings),
             boxes=draft.boxes,
             slices=draft.slice_readings,
             findings=judged(draft.findings, task.study.screen.severity),

@@ -8,6 +8,8 @@ its stage, and listed here.
 from MedPrepLib.catalog.agree import (
     CONSENSUS_TIES,
     LOW_AGREEMENT,
+    QUORUM_LOWERED,
+    TIES_NOT_UNDECIDED,
 )
 from MedPrepLib.catalog.align import (
     BOX_EMPTY,
@@ -32,6 +34,7 @@ from MedPrepLib.catalog.align import (
     MASK_UNSUPPORTED,
     NO_READING,
     OTHER_SERIES,
+    RATER_NAME_TAKEN,
     READING_EMPTY,
     READING_UNREADABLE,
     REGION_LEFT_OUT,
@@ -52,8 +55,10 @@ from MedPrepLib.catalog.review import (
     REVIEW_APPROVED,
     REVIEW_FLAGGED,
     REVIEW_STALE,
+    REVIEW_UNBOUND,
     REVIEW_UNREADABLE,
     REVIEW_UNUSED,
+    REVIEWS_CONTRADICT,
 )
 from MedPrepLib.catalog.run import (
     SOURCE_CHANGED,
@@ -232,7 +237,9 @@ __all__ = [
     "PIXELS_UNREADABLE",
     "PREAMBLE_PROGRAM",
     "PREVALENCE_UNMET",
+    "QUORUM_LOWERED",
     "RARE_CLASS",
+    "RATER_NAME_TAKEN",
     "READING_EMPTY",
     "READING_SHARED",
     "READING_TWICE",
@@ -242,9 +249,11 @@ __all__ = [
     "READMISSION_UNUSED",
     "READMITTED",
     "REGION_LEFT_OUT",
+    "REVIEWS_CONTRADICT",
     "REVIEW_APPROVED",
     "REVIEW_FLAGGED",
     "REVIEW_STALE",
+    "REVIEW_UNBOUND",
     "REVIEW_UNREADABLE",
     "REVIEW_UNUSED",
     "SAME_ID_TWO_CENTERS",
@@ -266,6 +275,7 @@ __all__ = [
     "SUV_UNKNOWN",
     "TABLE_ROW_INVALID",
     "THICK_SLICES",
+    "TIES_NOT_UNDECIDED",
     "TOO_FEW_SLICES",
     "TOO_MANY_VOLUMES",
     "WORKER_DIED",

@@ -13,6 +13,16 @@ LOW_AGREEMENT = _review(
 )
 CONSENSUS_TIES = _note(
     "CONSENSUS_TIES",
-    "Voxels without a majority were decided by the tie rule.",
+    "Voxels or slices without a majority were decided by the tie rule, boxes without one left out.",
     "Nothing to do; ask another rater to break the ties.",
+)
+QUORUM_LOWERED = _note(
+    "QUORUM_LOWERED",
+    "Fewer raters looked for boxes than must draw one; a box of all of them was taken.",
+    "Nothing to do; ask another rater, or lower consensus.box_quorum.",
+)
+TIES_NOT_UNDECIDED = _review(
+    "TIES_NOT_UNDECIDED",
+    "Ties are to stay undecided, but boxes and slice labels have no value that training ignores.",
+    "Decide them in a review, ask another rater to break the ties, or choose another tie rule.",
 )

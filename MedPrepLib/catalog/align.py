@@ -11,6 +11,11 @@ NO_READING = _reject(
     "No usable annotation belongs to this image.",
     "Add a mask, or lower the severity to keep unannotated images.",
 )
+RATER_NAME_TAKEN = _final(
+    "RATER_NAME_TAKEN",
+    "A reading goes by the name of the consensus, and would be confused with it; it is left out.",
+    "Name the file after the rater; if it is the consensus of an export, take it out of the masks.",
+)
 MASK_UNREADABLE = _reject(
     "MASK_UNREADABLE",
     "A mask file cannot be read.",
@@ -33,7 +38,8 @@ LABEL_UNKNOWN = _review(
 )
 LABEL_NOT_ANNOTATED = _note(
     "LABEL_NOT_ANNOTATED",
-    "Some raters of a case annotated a label, others did not; such pairs have no Dice.",
+    "Some or all raters of a case did not annotate a label: such pairs have no Dice, and a label "
+    "that is in no mask is background for want of a look.",
     "Nothing to do if these raters were not asked for it; else check the names of their segments.",
 )
 LABEL_BY_VALUE = _note(

@@ -21,6 +21,16 @@ REVIEW_STALE = _review(
     "Readings changed since the case was reviewed; what was decided then is not used.",
     "Look at the case again and save the review.",
 )
+REVIEW_UNBOUND = _note(
+    "REVIEW_UNBOUND",
+    "A review does not say which readings it judged: it is used, but would be so if they changed.",
+    "Open the case from its study, look at it, and save the review again.",
+)
+REVIEWS_CONTRADICT = _review(
+    "REVIEWS_CONTRADICT",
+    "One reviewer approved that nothing is found, another approved a drawing; the last one counts.",
+    "Look at the case together; whoever was wrong withdraws the approval or saves another one.",
+)
 REVIEW_UNREADABLE = _review(
     "REVIEW_UNREADABLE",
     "A file in the folder of reviews cannot be read, or was changed afterwards.",

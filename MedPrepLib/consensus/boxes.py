@@ -79,6 +79,14 @@ def merge_boxes(
     )
 
 
+def quorum_of(wanted: int, raters: int) -> int | None:
+    """How many of ``raters`` must have drawn a box where ``wanted`` are asked for: all, if fewer.
+
+    None, for more than half, where ``wanted`` is 0.
+    """
+    return min(wanted, raters) if wanted else None
+
+
 def _clusters(raters: Sequence[str], between: FloatArray, limit: float) -> list[list[int]]:
     """Positions of boxes that belong together, never two of one rater."""
     members = [[n] for n in range(len(raters))]

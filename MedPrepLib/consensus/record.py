@@ -57,6 +57,7 @@ def make_record(
         ignore_value=panel.rule.ignore,
         performance=performance,
         converged=converged,
+        annotated=tuple(label for label in panel.labels if panel.annotators(label)),
     )
 
 

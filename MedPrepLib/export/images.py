@@ -76,13 +76,27 @@ def to_seg_nrrd(index: CohortIndex, target: Path) -> None:
 
 
 def consensus_of(case: LoadedCase, schema: LabelSchema) -> Segmentation:
-    """The mask of a case as segments; undecided voxels are a segment of their own, if any."""
+    """The mask of a case as segments; undecided voxels are a segment of their own, if any.
+
+    Only labels that somebody looked for: a segment without voxels says that nothing was found.
+    """
+    annotated = _looked_for(case, schema)
     segments = [
-        Segment(label.name, label.value, 0, label.color, label.terminology) for label in schema
+        Segment(label.name, label.value, 0, label.color, label.terminology)
+        for label in schema
+        if label.name in annotated or _holds(case.mask, label.value)
     ]
     if case.ignore_value is not None and _holds(case.mask, case.ignore_value):
         segments.append(Segment(UNDECIDED, case.ignore_value, 0, _UNDECIDED_COLOR))
     return Segmentation((case.mask,), case.geometry, tuple(segments))
+
+
+def _looked_for(case: LoadedCase, schema: LabelSchema) -> frozenset[str]:
+    """By the record of the consensus; cohorts of before have it in the readings, if anywhere."""
+    annotated = (case.consensus or {}).get("annotated")
+    if annotated is None and case.readings:
+        annotated = [name for reading in case.readings.values() for name in reading.names]
+    return frozenset(schema.names if annotated is None else annotated)
 
 
 def dressed(reading: Segmentation, schema: LabelSchema) -> Segmentation:

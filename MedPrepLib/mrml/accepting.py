@@ -9,8 +9,10 @@ import numpy as np
 from MedPrepLib.agree.differences import voxels_of
 from MedPrepLib.boxes import WorldBox, iou, to_world
 from MedPrepLib.casebook import Place
+from MedPrepLib.consensus.panel import panel
 from MedPrepLib.errors import LabelError, MedPrepError
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.regions import Slices
 from MedPrepLib.results import Box, Difference, SliceRange
 from MedPrepLib.review import Accepted
 from MedPrepLib.slicelabels import flag_ranges, slice_flags, slice_labels
@@ -41,29 +43,52 @@ def accept(desk: Desk, place: Place, source: str) -> None:
 
 
 def accept_voxels(desk: Desk, place: Difference, source: str) -> None:
-    """Take the voxels of one label in a place, and those there that nobody decided."""
+    """Take the voxels of one label in a place, and those there that nobody decided.
+
+    Where labels overlap the ones above are left alone, and below the label the rater's own lie.
+    """
     label_map, ignore = desk.nodes.drawn_consensus()
     where, mask = voxels_of(desk.case.masks, place)
     value = desk.case.schema.named(place.label).value
-    theirs = _label_map_of(desk, source, place.label)[where]
+    overlapping = _overlapping(desk)
+    theirs = _label_map_of(desk, source, place.label, where, value if overlapping else None)
     here = label_map[where]
-    touched = mask & ((theirs == value) | (here == value))
-    if ignore is not None:
-        touched |= mask & (here == ignore)
+    undecided = mask & (here == ignore) if ignore is not None else np.zeros_like(mask)
+    touched = mask & ~undecided & ((theirs == value) | (here == value))
+    if overlapping:
+        touched &= here <= value
     here[touched] = theirs[touched]
+    here[undecided] = _label_map_of(desk, source, place.label, where, None)[undecided]
     left = ignore if ignore is not None and (label_map == ignore).any() else None
     desk.nodes.put_consensus(label_map, left)
     desk.accepted.append(Accepted(place.label, place.index, source))
 
 
-def _label_map_of(desk: Desk, source: str, label: str) -> VoxelArray:
+def _overlapping(desk: Desk) -> bool:
+    """Whether the readings were voted on label by label, each lying above those of lower value."""
+    values = {label.name: label.value for label in desk.case.schema}
+    return panel(desk.case.masks, tuple(values), values, "background").overlapping
+
+
+def _label_map_of(
+    desk: Desk, source: str, label: str, where: Slices, highest: int | None
+) -> VoxelArray:
+    """What ``source`` has in a box: all labels, or those of values up to ``highest``.
+
+    Labels of higher value lie above, as in the vote.
+    """
     if source == METHOD and desk.start is not None:
-        return desk.start.label_map
+        return desk.start.label_map[where]
     reading = desk.case.masks.get(source)
-    segment = reading.find(label) if reading is not None else None
-    if reading is None or segment is None:
+    if reading is None or reading.find(label) is None:
         raise LabelError(f"{source} did not look for {label!r}; choose another rater")
-    return reading.layers[segment.layer]
+    known = sorted(desk.case.schema, key=lambda found: found.value)
+    stacked = np.zeros_like(reading.layers[0][where], dtype=np.uint16)
+    for one in known:
+        segment = reading.find(one.name)
+        if segment is not None and (highest is None or one.value <= highest):
+            stacked[reading.layers[segment.layer][where] == segment.value] = one.value
+    return stacked
 
 
 def _accept_box(desk: Desk, box: Box, source: str, *, drawn: bool) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from MedPrepLib.agree import first_readings
+from MedPrepLib.agree.slices import first_slices
 from MedPrepLib.boxes import WorldBox, to_world
 from MedPrepLib.casebook import CaseAnalysis, OpenCase, Place
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.config.settings import Consensus as HowToDecide
 from MedPrepLib.consensus import Consensus, reading_hash
-from MedPrepLib.consensus.boxes import merge_boxes
+from MedPrepLib.consensus.boxes import merge_boxes, quorum_of
 from MedPrepLib.consensus.slices import vote_slices
 from MedPrepLib.geometry import Triple
 from MedPrepLib.images import VoxelArray
@@ -98,6 +100,7 @@ class Desk:
     def decide(self, how: HowToDecide) -> ConsensusRecord | None:
         """Make a consensus of masks, boxes and slice labels, and put it into the scene.
 
+        Every person has one voice: the first of their readings.
         What was decided before is replaced; it is kept where a review saved it. Returns how the
         mask was made, None where nobody drew one.
         """
@@ -108,7 +111,8 @@ class Desk:
         if self.case.boxes:
             self.put_boxes(self._merged_boxes(how))
         if self.case.slices:
-            voted = vote_slices(self.case.slices, self.case.schema.names, how.ties)
+            readings = first_slices(self.case.slices)
+            voted = vote_slices(readings, self.case.schema.names, how.ties)
             self.slices = voted.labels.ranges
         return self.start.record if self.start else None
 
@@ -196,9 +200,10 @@ class Desk:
     # --- inside -------------------------------------------------------------------------------
 
     def _merged_boxes(self, how: HowToDecide) -> list[WorldBox]:
+        readings = first_readings(self.case.boxes)
         merged = merge_boxes(
-            self.case.boxes,
-            how.box_quorum or None,
+            readings,
+            quorum_of(how.box_quorum, len(readings)),
             self.analysis.settings.box_iou,
             geometry=self.case.geometry,
         )

@@ -33,7 +33,7 @@ def drawings(desk: Desk, review: Review) -> tuple[tuple[DrawnFile, ...], dict[Dr
     if "mask" in writers:
         known["mask"] = msgspec.structs.replace(
             known["mask"],
-            start=desk.start.record if desk.start else None,
+            start=_start(desk),
             unchanged=desk.is_unchanged,
             accepted=tuple(desk.accepted),
         )
@@ -49,6 +49,13 @@ def take_up(desk: Desk, review: Review, store: ReviewStore) -> tuple[str, ...]:
         except (MedPrepError, OSError) as error:
             problems.append(f"{error}; it is not shown")
     return tuple(problems)
+
+
+def _start(desk: Desk) -> ConsensusRecord | None:
+    """How the drawing began, in the words that every version of MedPrep sums up alike."""
+    if desk.start is None:
+        return None
+    return msgspec.structs.replace(desk.start.record, annotated=None)
 
 
 def _writers(desk: Desk, reviewer: str) -> Iterator[tuple[DrawnKind, Writer]]:

@@ -24,7 +24,7 @@ from MedPrepLib.mrml.desk import Desk
 from MedPrepLib.mrml.drawings import drawings, take_up
 from MedPrepLib.mrml.scenebook import SceneBook
 from MedPrepLib.progress import Listener, silent
-from MedPrepLib.review import Difficulty, Review, Verdict
+from MedPrepLib.review import Difficulty, Review, Verdict, inputs_of, speaks_of
 
 
 class Session:
@@ -100,7 +100,7 @@ class Session:
         book = self._book()
         self.close_case()
         self.review = self._newest(case.name)
-        self.stale = bool(self.review.inputs) and self.review.inputs != dict(case.hashes)
+        self.stale = not speaks_of(self.review, case.inputs)
         if isinstance(book, SceneBook):
             self.desk = Desk.take_over(self.scene, case, book.volume, book.readings, settings)
             self.desk.blinded = blinded
@@ -187,7 +187,7 @@ class Session:
             self.review,
             case=desk.case.name,
             reviewer=self.reviewer.strip(),
-            inputs=dict(desk.case.hashes),
+            inputs=inputs_of(desk.case.inputs, self.review),
             fixes=tuple(sorted(desk.case.fixes)),
             **chosen,
         )

@@ -17,7 +17,7 @@ from MedPrepLib.config import Study
 from MedPrepLib.findings import Finding, Severity, rejections
 from MedPrepLib.hiccups import is_hiccup, patiently
 from MedPrepLib.overheard import drain
-from MedPrepLib.pipeline import imagework, readingwork, readmitwork
+from MedPrepLib.pipeline import imagework, readingwork, readmitwork, targetwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
@@ -33,7 +33,7 @@ STEPS: Mapping[str, Step] = {
     "align": readingwork.align,
     "agree": readingwork.agree,
     "consensus": readingwork.consensus,
-    "targets": readingwork.targets,
+    "targets": targetwork.targets,
     "recheck": imagework.recheck,
     "picture": imagework.picture,
     "pack": imagework.pack,

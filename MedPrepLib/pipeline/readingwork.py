@@ -1,4 +1,4 @@
-"""The steps of a case that concern its readings: align, agree, consensus, targets."""
+"""The steps of a case that concern its readings: align, agree, consensus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from MedPrepLib.config.settings import Align
 from MedPrepLib.findings import Finding, Severity, worst
 from MedPrepLib.pipeline import reviewwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
-from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels, Targets
+from MedPrepLib.results import Agreement, Box, ReadingResult, SliceLabels
 from MedPrepLib.screen import judged
 from MedPrepLib.segmentation import Segmentation
 
@@ -26,14 +26,14 @@ def align(task: CaseTask, draft: Draft) -> Draft:
     """Bring every reading to the image grid and the label schema."""
     masks: dict[str, Segmentation] = {}
     readings: list[ReadingResult] = []
-    findings: list[Finding] = []
-    for reading in draft.case.readings:
+    named, findings = _named_after_raters(draft)
+    for reading in named.case.readings:
         aligned, result, own = _mask_reading(task, draft, reading)
         findings += own
         if aligned is not None and result is not None:
             masks[reading.rater] = aligned
             readings.append(result)
-    boxes, slices, said = _other_readings(task, draft)
+    boxes, slices, said = _other_readings(task, named)
     findings += said
     case = draft.case
     count = len(case.readings) + len(case.boxes) + len(case.slices)
@@ -46,6 +46,26 @@ def align(task: CaseTask, draft: Draft) -> Draft:
         boxes=boxes,
         slice_readings=slices,
     )
+
+
+def _named_after_raters(draft: Draft) -> tuple[Draft, list[Finding]]:
+    """The draft without readings that go by the name of the consensus, and a finding for each."""
+    from MedPrepLib.agree.versus import is_consensus
+
+    case = draft.case
+    kinds = (case.readings, case.boxes, case.slices)
+    taken = sorted({r.rater for kind in kinds for r in kind if is_consensus(r.rater)})
+    if not taken:
+        return draft, []
+    masks, boxes, slices = (
+        tuple(reading for reading in kind if not is_consensus(reading.rater)) for kind in kinds
+    )
+    kept = msgspec.structs.replace(case, readings=masks, boxes=boxes, slices=slices)
+    said = [
+        catalog.RATER_NAME_TAKEN.at(f"{case.id}/{rater}", f"a rater is called {rater!r}")
+        for rater in taken
+    ]
+    return replace(draft, case=kept), said
 
 
 def _mask_reading(
@@ -153,6 +173,7 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
     """Measure how far raters agree, and where they do not, why."""
     from MedPrepLib.agree import agree as agreement_of
     from MedPrepLib.agree import details, judge
+    from MedPrepLib.agree.sets import judge_sets
     from MedPrepLib.agree.shift import find_shifts
 
     names, settings = task.study.schema().names, task.study.agree
@@ -163,22 +184,24 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
         agreement = agreement_of(draft.masks, names)
         low = judge(agreement, settings, draft.case.id)
         agreement = details(draft.masks, agreement, settings, verdicts)
-    unequal = tuple(_not_annotated(task, draft)) if len(draft.masks) > 1 else ()
+    draft = draft.plus(*_not_annotated(task, draft))
     shifted = find_shifts(draft.masks, agreement, settings, draft.case.id) if low else ()
     agreement = _others_agree(task, draft, agreement)
+    sets = judge_sets((*agreement.boxes, *agreement.slices), settings, draft.case.id)
     if agreement == Agreement((), (), ()):
         return draft
-    return replace(draft.plus(*unequal, *low, *shifted), agreement=agreement)
+    return replace(draft.plus(*low, *shifted, *sets), agreement=agreement)
 
 
 def _not_annotated(task: CaseTask, draft: Draft) -> Iterator[Finding]:
-    """Labels that some raters annotated and others did not, perhaps under another name."""
+    """Labels that not all raters annotated, perhaps because of another name, or none of them."""
     for label in task.study.schema().names:
         with_it = [r for r in sorted(draft.masks) if draft.masks[r].find(label) is not None]
         without = [r for r in sorted(draft.masks) if r not in with_it]
-        if with_it and without:
-            message = f"label {label!r}: annotated by {', '.join(with_it)}, not by "
-            yield catalog.LABEL_NOT_ANNOTATED.at(draft.case.id, message + ", ".join(without))
+        if without:
+            some = f"annotated by {', '.join(with_it)}, not by {', '.join(without)}"
+            message = f"label {label!r}: {some if with_it else 'in no mask'}"
+            yield catalog.LABEL_NOT_ANNOTATED.at(draft.case.id, message)
 
 
 def _others_agree(task: CaseTask, draft: Draft, agreement: Agreement) -> Agreement:
@@ -219,47 +242,3 @@ def consensus(task: CaseTask, draft: Draft) -> Draft:
     low = judge_against(rows, task.study.agree, draft.case.id)
     agreement = msgspec.structs.replace(draft.agreement, consensus=rows)
     return replace(draft.plus(*low), agreement=agreement)
-
-
-def targets(task: CaseTask, draft: Draft) -> Draft:
-    """Derive what a model can be trained on.
-
-    Boxes and slice labels that raters drew themselves win over those derived from masks.
-    """
-    from MedPrepLib.targets import derive
-
-    geometry = known(draft.geometry)
-    boxes, draft = reviewwork.reviewed_boxes(task, draft)
-    slices, draft = reviewwork.reviewed_slices(task, draft)
-    nothing = draft.label_map is None and boxes is None and slices is None
-    if nothing and not (draft.boxes or draft.slice_readings):
-        return reviewwork.settled(task, draft)
-    derived = Targets({}, (), ())
-    if draft.label_map is not None:
-        derived = derive(draft.label_map, geometry, task.study.schema())
-    derived = _drawn_targets(task, draft, derived)
-    if boxes is not None:
-        derived = msgspec.structs.replace(derived, boxes=boxes)
-    if slices is not None:
-        derived = msgspec.structs.replace(derived, slices=slices.ranges)
-    return reviewwork.settled(task, replace(draft, targets=derived))
-
-
-def _drawn_targets(task: CaseTask, draft: Draft, derived: Targets) -> Targets:
-    from MedPrepLib.consensus.boxes import merge_boxes
-    from MedPrepLib.consensus.slices import vote_slices
-
-    settings = task.study.consensus
-    if draft.boxes:
-        merged = merge_boxes(
-            draft.boxes,
-            settings.box_quorum or None,
-            task.study.agree.box_iou,
-            geometry=known(draft.geometry),
-        )
-        boxes = tuple(found.box for found in merged.boxes)
-        derived = msgspec.structs.replace(derived, boxes=boxes)
-    if draft.slice_readings:
-        voted = vote_slices(draft.slice_readings, task.study.schema().names, settings.ties)
-        derived = msgspec.structs.replace(derived, slices=voted.labels.ranges)
-    return derived

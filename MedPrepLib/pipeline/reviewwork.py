@@ -6,7 +6,7 @@ nothing of it is used, and the case asks for another look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from MedPrepLib.errors import MedPrepError
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import value_counts
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.results import Box, ConsensusRecord, SliceLabels
 from MedPrepLib.review import (
@@ -26,8 +27,13 @@ from MedPrepLib.review import (
     Review,
     ReviewStore,
     case_state,
+    contradictions,
+    drawn_hashes,
     drawn_of,
     fixed_readings,
+    nothing_found,
+    speaks_of,
+    unbound,
 )
 
 
@@ -38,24 +44,34 @@ def adopts(task: CaseTask, rater: str) -> bool:
 
 def valid_reviews(task: CaseTask, draft: Draft) -> dict[str, Review]:
     """The reviews that speak of the readings as they are now."""
-    now = {reading.rater: reading.content_hash for reading in draft.readings}
-    return {name: r for name, r in task.reviews.items() if not r.inputs or r.inputs == now}
+    now = _inputs(draft)
+    return {name: review for name, review in task.reviews.items() if speaks_of(review, now)}
 
 
 def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
-    """The draft with the mask that the last reviewer approved in place of the consensus."""
+    """The draft with the mask that the last reviewer approved in place of the consensus.
+
+    An empty one, where that is what the last reviewer to approve found.
+    """
     reviews = valid_reviews(task, draft)
-    found = drawn_of(reviews, "mask")
+    empty, found = nothing_found(reviews), drawn_of(reviews, "mask")
+    if empty is not None:
+        return _emptied(task, draft, empty)
     if found is None:
-        return _nothing_found(draft, reviews)
+        return draft
     review, file = found
     try:
         label_map, ignore = _label_map(task, known(draft.geometry), review, file)
     except MedPrepError as error:
         return draft.plus(_unusable(draft, error))
     start = f" (from {file.start.method})" if file.start else ""
-    record = _record(draft, review, start, ignore)
+    record = _record(draft, review, start, ignore, _looked_for(task, draft, label_map))
     return replace(draft, label_map=label_map, consensus=record)
+
+
+def found_nothing(task: CaseTask, draft: Draft) -> bool:
+    """True where the last reviewer to approve found nothing, whatever raters drew or noted."""
+    return nothing_found(valid_reviews(task, draft)) is not None
 
 
 def reviewed_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...] | None, Draft]:
@@ -99,12 +115,28 @@ def settled(task: CaseTask, draft: Draft) -> Draft:
         for _, r in sorted(reviews.items())
         if r.verdict == state
     )
+    said += _contradicting(reviews, item)
     if state == "flagged":
         said.append(catalog.REVIEW_FLAGGED.at(item, f"flagged by {who}"))
     if state == "approved" and not said:
         said.append(catalog.REVIEW_APPROVED.at(item, f"approved by {who}"))
         draft = replace(draft, findings=tuple(map(_seen, draft.findings)))
-    return draft.plus(*said)
+    return draft.plus(*said, *_unbound(reviews, draft))
+
+
+def _inputs(draft: Draft) -> dict[str, str]:
+    masks = {reading.rater: reading.content_hash for reading in draft.readings}
+    return masks | drawn_hashes(draft.boxes, draft.slice_readings)
+
+
+def _unbound(reviews: Mapping[str, Review], draft: Draft) -> Iterator[Finding]:
+    """What the reviews in use do not say of the readings that they judged."""
+    now = _inputs(draft)
+    for name, review in sorted(reviews.items()):
+        kinds = unbound(review, now)
+        if review.verdict and kinds:
+            message = f"the review of {name} does not say which {' and '.join(kinds)} it judged"
+            yield catalog.REVIEW_UNBOUND.at(draft.case.id, message)
 
 
 def _seen(finding: Finding) -> Finding:
@@ -112,15 +144,19 @@ def _seen(finding: Finding) -> Finding:
     return finding.with_severity(Severity.NOTE) if seen else finding
 
 
-def _nothing_found(draft: Draft, reviews: Mapping[str, Review]) -> Draft:
-    """An empty consensus where the last reviewer to approve found nothing."""
-    approved = [r for r in reviews.values() if r.verdict == "approved"]
-    last = max(approved, key=lambda r: (r.at, r.reviewer), default=None)
-    if last is None or not last.nothing_found:
-        return draft
+def _contradicting(reviews: Mapping[str, Review], item: str) -> Iterator[Finding]:
+    if saying := contradictions(reviews):
+        words = ("found nothing" if r.nothing_found else "drew something" for r in saying)
+        who = (f"{r.reviewer} (version {r.version})" for r in saying)
+        message = ", then ".join(f"{name} {did}" for name, did in zip(who, words, strict=True))
+        yield catalog.REVIEWS_CONTRADICT.at(item, message)
+
+
+def _emptied(task: CaseTask, draft: Draft, review: Review) -> Draft:
+    """The draft with an empty consensus."""
     dtype = np.uint8 if draft.label_map is None else draft.label_map.dtype
     empty = np.zeros(known(draft.geometry).shape, dtype)
-    record = _record(draft, last, ": nothing found", None)
+    record = _record(draft, review, ": nothing found", None, task.study.schema().names)
     return replace(draft, label_map=empty, consensus=record)
 
 
@@ -152,7 +188,25 @@ def _unusable(draft: Draft, error: MedPrepError) -> Finding:
     return catalog.REVIEW_UNREADABLE.at(draft.case.id, f"{error}; it is not used")
 
 
-def _record(draft: Draft, review: Review, how: str, ignore_value: int | None) -> ConsensusRecord:
+def _looked_for(task: CaseTask, draft: Draft, label_map: VoxelArray) -> tuple[str, ...]:
+    """What raters looked for and the reviewer drew; everything, where no rater had drawn a mask.
+
+    A drawing that began as a consensus lists all labels, whether or not somebody looked for them.
+    """
+    schema, before = task.study.schema(), draft.consensus
+    if before is None or before.annotated is None:
+        return schema.names
+    drawn = value_counts(label_map)
+    return tuple(x.name for x in schema if x.name in before.annotated or x.value in drawn)
+
+
+def _record(
+    draft: Draft,
+    review: Review,
+    how: str,
+    ignore_value: int | None,
+    annotated: tuple[str, ...],
+) -> ConsensusRecord:
     """How the reviewed consensus came about, with the readings that stood before the reviewer."""
     before = draft.consensus
     return ConsensusRecord(
@@ -162,4 +216,5 @@ def _record(draft: Draft, review: Review, how: str, ignore_value: int | None) ->
         tied_voxels=0,
         inputs=before.inputs if before else {},
         ignore_value=ignore_value,
+        annotated=annotated,
     )

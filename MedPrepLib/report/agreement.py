@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from MedPrepLib.agree.pairs import pairs_kind
+from MedPrepLib.agree.pairs import first_raters, pairs_kind, person
 from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.summary import raters_of
 from MedPrepLib.report.text import median
@@ -181,9 +181,10 @@ def _label_rows(report: ReportInput, threshold: float) -> tuple[LabelRow, ...]:
 def _matrices(report: ReportInput, threshold: float) -> tuple[Matrix, ...]:
     values: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     for case in report.included:
+        counting = first_raters(case.agreement.raters) if case.agreement is not None else ()
         for pair in _between_people(case):
-            if pair.dice is not None:
-                first, second = sorted((pair.rater_a, pair.rater_b))
+            if pair.dice is not None and {pair.rater_a, pair.rater_b} <= set(counting):
+                first, second = sorted((person(pair.rater_a), person(pair.rater_b)))
                 values[pair.label][first, second].append(pair.dice)
     raters = raters_of(report.included)
     found = [

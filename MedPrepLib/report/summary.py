@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from MedPrepLib.agree.pairs import person
 from MedPrepLib.catalog import find_kind
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.report.model import ReportInput, judged_dice
@@ -161,8 +162,8 @@ def patients_of(cases: Iterable[CaseResult]) -> set[tuple[str, str]]:
 
 
 def raters_of(cases: Iterable[CaseResult]) -> tuple[str, ...]:
-    """Everybody with a usable reading, in order of name."""
-    return tuple(sorted({reading.rater for case in cases for reading in case.readings}))
+    """Everybody with a usable reading, in order of name, once however often they read."""
+    return tuple(sorted({person(reading.rater) for case in cases for reading in case.readings}))
 
 
 def _cohort_row(

@@ -22,7 +22,8 @@ class ConsensusRecord(msgspec.Struct, frozen=True):
     """How a consensus was made, so that it can be made again and its staleness noticed.
 
     ``ignore_value``: what undecided voxels hold in the label map, under that tie rule.
-    ``performance`` and ``converged``: of STAPLE, by label and rater.
+    ``performance`` and ``converged``: of STAPLE, by label and rater. ``annotated``: the labels that
+    somebody looked for; all others are background for want of a look. None where it is not known.
     """
 
     method: str
@@ -34,3 +35,4 @@ class ConsensusRecord(msgspec.Struct, frozen=True):
     ignore_value: int | None = None
     performance: tuple[RaterPerformance, ...] = ()
     converged: bool | None = None
+    annotated: tuple[str, ...] | None = None

@@ -57,7 +57,7 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
     ``case`` is the public name. ``verdict`` "" means begun, not decided. ``nothing_found``: the
     image was read and shows none of the labels, which is not the same as not having been read.
     ``fixes``: raters whose masks lie on the image's grid, whatever their headers say. ``inputs``:
-    rater to content hash of the readings that were judged; when these change, the review is out
+    hashes of the readings that were judged, see inputs.py; when these change, the review is out
     of date. ``version`` counts from 1, ``at`` is UTC (ISO 8601), ``previous`` the
     :func:`digest` of the version before, so that none can be changed or taken out unnoticed.
     """
@@ -82,8 +82,17 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def digest(review: Review) -> str:
-    """SHA-256 in hex over everything in a version."""
-    return hashlib.sha256(msgspec.json.encode(review, order="sorted")).hexdigest()
+    """SHA-256 in hex over everything in a version.
+
+    A record of a consensus that does not know its annotated labels is summed up without that
+    field, as reviews were before there was one.
+    """
+    plain = msgspec.to_builtins(review)
+    for drawn in plain.get("drawn", ()):
+        start = drawn["start"]
+        if start is not None and start["annotated"] is None:
+            del start["annotated"]
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
 def _decision(review: Review) -> Review:

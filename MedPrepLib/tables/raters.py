@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from MedPrepLib.agree.pairs import first_raters, person
 from MedPrepLib.tables.agreement import AgreementRow
 from MedPrepLib.tables.learning import LearningRow, trend
 
@@ -48,15 +49,30 @@ def rater_summary(
     """Who differs from the others: a row per label and rater, in order of first label, rater.
 
     ``threshold``: Dice below this is counted, compared unrounded. Undefined values are counted
-    where they belong and left out of means and medians; pairs of one person are left aside.
-    ``learning``: the learning curves over the same cases.
+    where they belong and left out of means and medians. A rater is a person, whose first reading
+    of a case counts: repeated ones ("ana@2") are left aside. ``learning``: the learning curves
+    over the same cases.
     """
     found: list[RaterRow] = []
+    between = _between_people(rows)
     for label in dict.fromkeys(row.label for row in rows):
-        own = [row for row in rows if row.label == label and row.kind == "inter"]
+        own = [row for row in between if row.label == label]
         raters = sorted({rater for row in own for rater in (row.rater_a, row.rater_b)})
         found += _marked([_rater_row(label, rater, own, threshold) for rater in raters])
     return tuple(_with_trend(row, learning) for row in found)
+
+
+def _between_people(rows: Sequence[AgreementRow]) -> list[AgreementRow]:
+    """The rows of two persons' first readings of a case, with the persons' names."""
+    readers: dict[str, set[str]] = {}
+    for row in rows:
+        readers.setdefault(row.case, set()).update((row.rater_a, row.rater_b))
+    counting = {case: frozenset(first_raters(raters)) for case, raters in readers.items()}
+    return [
+        msgspec.structs.replace(row, rater_a=person(row.rater_a), rater_b=person(row.rater_b))
+        for row in rows
+        if row.kind == "inter" and {row.rater_a, row.rater_b} <= counting[row.case]
+    ]
 
 
 def _with_trend(row: RaterRow, learning: Sequence[LearningRow]) -> RaterRow:

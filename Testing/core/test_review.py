@@ -5,20 +5,27 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from MedPrepLib.errors import ReadError, RunError
-from MedPrepLib.results import ConsensusRecord
+from MedPrepLib.results import Box, ConsensusRecord, SliceLabels, SliceRange
 from MedPrepLib.review import (
     Accepted,
     DrawnFile,
     Review,
     ReviewStore,
     case_state,
+    contradictions,
+    drawn_hashes,
     drawn_of,
     fixed_readings,
+    inputs_of,
+    nothing_found,
+    speaks_of,
+    unbound,
 )
 
 RECORD = ConsensusRecord("majority", ("a", "b"), "background", 3, {"a": "1", "b": "2"})
@@ -118,6 +125,20 @@ def test_the_same_drawing_is_not_written_twice(store):
     assert second.version == 2
     assert second.drawn == first.drawn
     assert len(list((store.folder / "c1").glob("*.seg.nrrd"))) == 1
+
+
+def test_reviews_of_before_there_were_annotated_labels_still_follow_each_other(store):
+    begun = Review("c1", "ana", "approved", drawn=(DrawnFile("mask", "", "", start=RECORD),))
+    store.save(begun, {"mask": writer(b"drawn")})
+    path = store.folder / "c1" / "ana.review.json"
+    tree = json.loads(path.read_bytes())
+    (first,) = tree["versions"]
+    assert first["drawn"][0]["start"].pop("annotated") is None
+    plain = json.dumps(first, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    chained = {"version": 2, "verdict": "flagged", "previous": sha256(plain.encode()).hexdigest()}
+    tree["versions"].append(first | chained)
+    path.write_text(json.dumps(tree))
+    assert [review.verdict for review in store.history("c1", "ana")] == ["approved", "flagged"]
 
 
 def test_places_that_were_accepted_are_kept_with_their_source(store):
@@ -268,6 +289,108 @@ def test_the_drawing_of_the_last_approval_counts():
     assert drawn_of(reviews, "boxes") is None
 
 
+def approvals(*said: str) -> dict[str, Review]:
+    """Approvals of one day after the other: "mask", "boxes", "nothing", or "" for a look alone."""
+    return {
+        f"r{day}": Review(
+            "c1", f"r{day}", "approved",
+            nothing_found=what == "nothing",
+            drawn=(DrawnFile(what, "x", "0"),) if what in ("mask", "boxes") else (),
+            at=f"2026-01-0{day}T10:00:00+00:00",
+        )
+        for day, what in enumerate(said, start=1)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "empty", "mask"),
+    [
+        (["mask", "nothing"], "r2", None),
+        (["nothing", "mask"], None, "r2"),
+        (["mask", "nothing", "boxes"], None, None),
+        (["nothing", ""], "r1", None),
+        (["mask", ""], None, "r1"),
+        ([""], None, None),
+    ],
+)
+def test_the_last_approval_that_says_what_is_there_counts(said, empty, mask):
+    reviews = approvals(*said)
+    found, drawn = nothing_found(reviews), drawn_of(reviews, "mask")
+    assert (found.reviewer if found else None) == empty
+    assert (drawn[0].reviewer if drawn else None) == mask
+
+
+def test_what_is_left_of_a_drawing_beside_nothing_found_is_none():
+    left = (DrawnFile("mask", "x", "0"),)
+    reviews = {"ana": Review("c1", "ana", "approved", nothing_found=True, drawn=left)}
+    assert nothing_found(reviews) is not None
+    assert drawn_of(reviews, "mask") is None
+    assert contradictions(reviews) == ()
+
+
+def test_approvals_contradict_each_other_where_only_some_say_that_nothing_is_there():
+    assert [r.reviewer for r in contradictions(approvals("mask", "nothing", ""))] == ["r1", "r2"]
+    assert contradictions(approvals("mask", "boxes", "")) == ()
+    assert contradictions(approvals("nothing", "nothing")) == ()
+
+
 def test_a_mask_is_fixed_when_anybody_says_so():
     reviews = {"ana": Review("c1", "ana", fixes=("r1",)), "ben": Review("c1", "ben")}
     assert fixed_readings(reviews) == {"r1"}
+
+
+# --- readings that a review speaks of ---------------------------------------------------------
+
+
+MM = (0.0, 0.0, 0.0)
+SMALL = Box("tumor", (0, 0, 0), (2, 2, 2), MM, MM, 8)
+LARGE = Box("tumor", (0, 0, 0), (3, 3, 3), MM, MM, 27)
+NOTED = SliceLabels("ana", 9, ("tumor",), (SliceRange("tumor", 2, 4),))
+UNNOTED = SliceLabels("ana", 9, ("tumor",), ())
+
+
+def test_the_hash_of_boxes_does_not_depend_on_their_order_but_on_who_drew_them():
+    one = drawn_hashes({"ana": (SMALL, LARGE), "ben": ()}, ())
+    assert one == drawn_hashes({"ben": (), "ana": (LARGE, SMALL)}, ())
+    assert one != drawn_hashes({"ana": (SMALL, LARGE)}, ())
+    assert one != drawn_hashes({"ben": (SMALL, LARGE), "ana": ()}, ())
+    assert one != drawn_hashes({"ana": (SMALL,), "ben": (LARGE,)}, ())
+
+
+def test_slices_looked_at_and_not_looked_at_have_other_hashes():
+    found = [drawn_hashes({}, own)["/slices"] for own in ((), (UNNOTED,), (NOTED,))]
+    assert len(set(found)) == 3
+    assert found[0] == ""
+
+
+def reviewed(inputs):
+    return Review("c1", "eva", "approved", inputs=inputs)
+
+
+def test_a_review_speaks_of_masks_boxes_and_slices_as_they_were():
+    now = {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, (NOTED,))
+    assert speaks_of(reviewed(now), now)
+    assert unbound(reviewed(now), now) == ()
+    for change in (
+        {"ana": "2"} | drawn_hashes({"ana": (SMALL,)}, (NOTED,)),
+        {"ana": "1", "ben": "1"} | drawn_hashes({"ana": (SMALL,)}, (NOTED,)),
+        {"ana": "1"} | drawn_hashes({"ana": (LARGE,)}, (NOTED,)),
+        {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, (UNNOTED,)),
+        {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, ()),
+    ):
+        assert not speaks_of(reviewed(now), change)
+
+
+def test_a_review_without_hashes_of_boxes_is_compared_by_its_masks():
+    now = {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, ())
+    older = reviewed({"ana": "1"})
+    assert speaks_of(older, now)
+    assert unbound(older, now) == ("boxes",)
+    assert not speaks_of(reviewed({"ana": "2"}), now)
+    assert unbound(reviewed({}), now) == ("masks", "boxes")
+
+
+def test_a_look_at_the_packed_masks_keeps_what_was_said_of_boxes():
+    whole = {"ana": "1"} | drawn_hashes({"ana": (SMALL,)}, ())
+    assert inputs_of({"ana": "1"}, reviewed(whole)) == whole
+    assert inputs_of(whole, reviewed({})) == whole

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from MedPrepLib.boxes import index_box, to_world
+from MedPrepLib.casebook import open_book
 from MedPrepLib.config import load_study, parse_study
 from MedPrepLib.consensus.drawing import UNDECIDED, as_drawing, from_drawing
 from MedPrepLib.errors import LabelError
@@ -294,3 +295,118 @@ def test_reviews_of_cases_that_are_gone_or_renamed_are_noted(tmp_path, masks):
     (finding,) = [f for f in finished(tmp_path).findings if f.code == "REVIEW_UNUSED"]
     assert (finding.item, finding.severity) == ("reviews", Severity.NOTE)
     assert finding.message == "1 of 1 reviewed cases are not in the sources"
+
+
+def test_a_reviewed_box_of_the_tumor_leaves_the_box_of_the_organ(tmp_path, masks):
+    both = block(slice(4, 8))
+    both[9:11, 2:14, 2:14] = 1
+    write_nifti(masks / "ana.nii.gz", Volume(both, GRID))
+    (masks / "ben.nii.gz").unlink()
+    review = Review(CASE, "eva", "approved", drawn=(DrawnFile("boxes", "", ""),))
+    box = to_world(index_box("tumor", (4, 4, 4), (9, 10, 8), GRID), GRID)
+    store = ReviewStore(tmp_path / "reviews")
+    store.save(review, {"boxes": lambda path: write_boxes(path, [box])})
+    summary = finished(tmp_path)
+    found = [(b.label, b.start, b.stop) for b in case_of(summary).targets.boxes]
+    assert found == [("organ", (2, 2, 9), (14, 14, 11)), ("tumor", (4, 4, 4), (9, 10, 8))]
+
+
+def rater_box(path: Path, start, stop) -> None:
+    write_boxes(path, [to_world(index_box("tumor", start, stop, GRID), GRID)])
+
+
+def test_nothing_found_takes_the_boxes_and_slices_of_raters_away(tmp_path, masks):
+    rater_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    (masks / "ana.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    targets = case_of(finished(tmp_path)).targets
+    assert (targets.boxes, targets.slices) == ((), ())
+    assert set(targets.voxels.values()) == {0}
+
+
+def test_nothing_found_holds_for_a_case_of_boxes_alone(tmp_path):
+    folder = image_and_masks(tmp_path)
+    rater_box(folder / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    assert len(case_of(finished(tmp_path)).targets.boxes) == 1
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    assert case_of(finished(tmp_path)).targets.boxes == ()
+
+
+def test_a_later_nothing_found_beats_an_older_drawing_and_both_are_named(tmp_path, masks):
+    save_mask(tmp_path, Review(CASE, "ana", "approved"), drawing(block(slice(5, 12))))
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    summary = finished(tmp_path)
+    assert not packed(tmp_path).mask.any()
+    assert "REVIEWS_CONTRADICT" in codes(summary, Severity.REVIEW)
+    (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEWS_CONTRADICT")
+    assert said == "ana (version 1) drew something, then eva (version 1) found nothing"
+    assert "REVIEW_APPROVED" not in codes(summary), "it still asks for a look"
+
+
+# --- boxes and slices that a review speaks of -------------------------------------------------
+
+
+STUDY_FILE = "study.toml"
+
+
+def inputs_now(folder: Path) -> dict[str, str]:
+    """What a reviewer who opens the case now would judge."""
+    (folder / STUDY_FILE).write_text(STUDY, encoding="utf-8")
+    return open_book(folder / STUDY_FILE, key=SiteKey(bytes(32))).read(CASE).inputs
+
+
+def approve_box(folder: Path, inputs: dict[str, str]) -> None:
+    box = to_world(index_box("tumor", (5, 5, 4), (9, 9, 7), GRID), GRID)
+    review = Review(CASE, "eva", "approved", inputs=inputs, drawn=(DrawnFile("boxes", "", ""),))
+    store = ReviewStore(folder / "reviews")
+    store.save(review, {"boxes": lambda path: write_boxes(path, [box])})
+
+
+@pytest.fixture
+def boxed(tmp_path: Path) -> Path:
+    folder = image_and_masks(tmp_path)
+    for rater in ("ana", "ben"):
+        rater_box(folder / f"{rater}.mrk.json", (4, 4, 4), (10, 10, 8))
+    return folder
+
+
+def starts(summary: Summary) -> list[tuple[int, int, int]]:
+    return [box.start for box in case_of(summary).targets.boxes]
+
+
+def test_a_review_of_boxes_is_out_of_date_when_raters_draw_others(tmp_path, boxed):
+    approve_box(tmp_path, inputs_now(tmp_path))
+    summary = finished(tmp_path)
+    assert starts(summary) == [(5, 5, 4)]
+    assert {"REVIEW_APPROVED"} == {c for c in codes(summary) if c.startswith("REVIEW")}
+    for rater in ("ana", "ben"):
+        rater_box(boxed / f"{rater}.mrk.json", (12, 12, 1), (16, 16, 3))
+    summary = finished(tmp_path)
+    assert starts(summary) == [(12, 12, 1)]
+    assert "REVIEW_STALE" in codes(summary, Severity.REVIEW)
+
+
+def test_a_review_is_out_of_date_when_somebody_labels_slices_afterwards(tmp_path, boxed):
+    approve_box(tmp_path, inputs_now(tmp_path))
+    (boxed / "ana.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
+    assert "REVIEW_STALE" in codes(finished(tmp_path), Severity.REVIEW)
+
+
+def test_a_review_that_does_not_say_which_boxes_it_judged_is_used_and_told(tmp_path, boxed):
+    approve_box(tmp_path, {})
+    summary = finished(tmp_path)
+    assert starts(summary) == [(5, 5, 4)]
+    assert {"REVIEW_UNBOUND", "REVIEW_APPROVED"} <= codes(summary, Severity.NOTE)
+    (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEW_UNBOUND")
+    assert said == "the review of eva does not say which boxes it judged"
+
+
+def test_a_reviewed_consensus_tells_what_somebody_looked_for(tmp_path, masks):
+    for rater, at in (("ana", slice(4, 8)), ("ben", slice(7, 14))):
+        (masks / f"{rater}.nii.gz").unlink()
+        drawn = Segmentation((block(at),), GRID, (Segment("tumor", 3),))
+        write_seg_nrrd(masks / f"{rater}.seg.nrrd", drawn)
+    save_mask(tmp_path, Review(CASE, "ana", "approved"), drawing(block(slice(5, 12))))
+    assert case_of(finished(tmp_path)).consensus.annotated == ("tumor",)
+    ReviewStore(tmp_path / "reviews").save(Review(CASE, "eva", "approved", nothing_found=True))
+    assert case_of(finished(tmp_path)).consensus.annotated == ("organ", "tumor")

@@ -15,6 +15,7 @@ from MedPrepLib.agree import agree
 from MedPrepLib.catalog import NO_READING
 from MedPrepLib.errors import RunError
 from MedPrepLib.geometry import Geometry
+from MedPrepLib.report.summary import raters_of
 from MedPrepLib.results import CaseResult, GridVerdict, ReadingResult
 from MedPrepLib.segmentation import Segment, Segmentation
 from MedPrepLib.tables import (
@@ -242,3 +243,25 @@ def test_a_table_without_rows_has_its_header(tmp_path):
     assert json.loads((tmp_path / "t.json").read_text("utf-8")) == []
     with pytest.raises(RunError, match="without rows"):
         write_csv(tmp_path / "u.csv", ())
+
+
+def test_a_person_has_one_row_however_often_they_read():
+    once = {"ana": {"organ": (0, 100)}, "ben": {"organ": (0, 104)}}
+    twice = once | {"ana@2": {"organ": (60, 100)}}
+    rows = agreement_rows([case("c1", twice), case("c2", twice), case("c3", once)])
+    summary = {row.rater: row for row in rater_summary(rows, 0.7) if row.label == "organ"}
+    assert set(summary) == {"ana", "ben"}
+    assert summary["ana"].pairs == summary["ben"].pairs == 3
+    assert summary["ana"].median_dice == 200 / 204
+    assert not summary["ben"].lowest
+
+
+def test_a_person_who_gave_all_readings_numbers_goes_by_their_name():
+    readings = {"ana@2": {"organ": (0, 100)}, "ana@3": {"organ": (9, 9)}, "b": {"organ": (0, 100)}}
+    rows = rater_summary(agreement_rows([case("c1", readings)]), 0.7)
+    assert [(row.rater, row.mean_dice) for row in rows if row.pairs] == [("ana", 1.0), ("b", 1.0)]
+
+
+def test_people_are_counted_and_not_their_readings():
+    readings = {name: {"organ": (0, 9)} for name in ("ana", "ana@2", "ben@1")}
+    assert raters_of([case("c1", readings)]) == ("ana", "ben")

@@ -10,12 +10,13 @@ from MedPrepLib.boxes import index_box, to_world
 from MedPrepLib.casebook import open_book
 from MedPrepLib.config.settings import Consensus
 from MedPrepLib.errors import LabelError, MedPrepError, RunError
-from MedPrepLib.formats.segnrrd import read_seg_nrrd
+from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
 from MedPrepLib.load import open_cohort
 from MedPrepLib.markups import write_boxes
 from MedPrepLib.mrml import SceneBook, Session, add_segmentation, add_volume
 from MedPrepLib.pipeline import order_of, run
 from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.segmentation import Segment, Segmentation
 
 
 @pytest.fixture
@@ -25,9 +26,7 @@ def study(tmp_path):
 
 @pytest.fixture
 def session(scene, study):
-    made = Session(scene, "eva")
-    made.take_book(open_book(study, key=KEY))
-    return made
+    return reviewing(scene, study)
 
 
 def open_first(session, **how):
@@ -36,7 +35,12 @@ def open_first(session, **how):
 
 def again(session, study):
     """The same reviewer on another day."""
-    other = Session(session.scene, session.reviewer)
+    return reviewing(session.scene, study, session.reviewer)
+
+
+def reviewing(scene, study, reviewer="eva"):
+    """Somebody who has opened the study as it is on disk now."""
+    other = Session(scene, reviewer)
     other.take_book(open_book(study, key=KEY))
     return other
 
@@ -97,6 +101,31 @@ def test_a_consensus_nobody_changed_is_marked_so(session):
     (drawn,) = [d for d in review.drawn if d.kind == "mask"]
     assert drawn.unchanged
     assert drawn.start.method == "staple"
+
+
+def test_a_repeated_reading_has_no_second_vote_on_the_desk(session, study):
+    folder = next(study.parent.rglob("ana.mrk.json")).parent
+    for other in folder.glob("*.mrk.json"):
+        if other.name != "ana.mrk.json":
+            other.unlink()
+    (folder / "ana@2.mrk.json").write_bytes((folder / "ana.mrk.json").read_bytes())
+    write_boxes(
+        folder / "ben.mrk.json", [to_world(index_box("tumor", (0, 0, 0), (2, 2, 2), GRID), GRID)]
+    )
+    for rater, start, stop in (("ana", 2, 5), ("ana@2", 2, 5), ("ben", 4, 7)):
+        (folder / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},{stop}\n")
+    desk = open_first(again(session, study))
+    desk.decide(Consensus())
+    assert desk.drawn_boxes() == ()
+    assert [(found.start, found.stop) for found in desk.slices] == [(4, 5)]
+
+
+def test_the_desk_takes_all_raters_where_more_are_wanted(session):
+    desk = open_first(session)
+    desk.decide(Consensus(box_quorum=3))
+    three = desk.drawn_boxes()
+    desk.decide(Consensus(box_quorum=9))
+    assert desk.drawn_boxes() == three
 
 
 def test_saving_twice_makes_one_version(session):
@@ -202,6 +231,54 @@ def test_taking_one_rater_everywhere_gives_that_raters_label(session):
     after = desk.nodes.drawn_consensus()[0]
     assert np.array_equal(after == 3, desk.case.masks["ben"].mask("tumor"))
     assert np.array_equal(after > 0, label_map(5, 12) > 0), "the organ is whole"
+
+
+def nested(study, **blocks):
+    """Have raters draw labels that overlap: by rater, which of the blocks that are returned."""
+    masks = study.parent / "raw/north/p1/c1/masks"
+    for path in masks.iterdir():
+        path.unlink()
+    drawn = {
+        "organ": (slice(2, 10), slice(2, 20), slice(2, 24)),
+        "tumor": (slice(4, 8), slice(6, 12), slice(5, 12)),
+        "second": (slice(8, 9), slice(14, 16), slice(15, 17)),
+    }
+    for rater, names in blocks.items():
+        organ, tumor = np.zeros((2, *GRID.shape), np.uint8)
+        for name in names:
+            (organ if name == "organ" else tumor)[drawn[name]] = 1
+        segments = (Segment("organ", 1, 0), Segment("tumor", 1, 1))
+        write_seg_nrrd(masks / f"{rater}.seg.nrrd", Segmentation((organ, tumor), GRID, segments))
+    return drawn
+
+
+def test_taking_a_tumor_away_leaves_the_organ_around_it(scene, study):
+    both, with_second = ("organ", "tumor"), ("organ", "second")
+    drawn = nested(study, ana=both, ben=with_second, eva=both)
+    desk = open_first(reviewing(scene, study))
+    desk.decide(Consensus())
+    before = desk.nodes.drawn_consensus()[0]
+    assert (before[drawn["tumor"]] == 3).all()
+    (place,) = [p for p in desk.analysis.places("tumor") if "ben" in p.raters_against]
+    desk.accept(place, "ben")
+    after = desk.nodes.drawn_consensus()[0]
+    assert (after[drawn["tumor"]] == 1).all()
+    assert np.array_equal(after > 0, before > 0)
+    desk.accept(place, "ana")
+    assert desk.is_unchanged
+
+
+def test_taking_an_organ_leaves_the_tumor_above_it(scene, study):
+    drawn = nested(study, ana=("organ", "tumor"), ben=("tumor",), eva=("organ", "tumor"))
+    desk = open_first(reviewing(scene, study))
+    desk.decide(Consensus())
+    (place,) = desk.analysis.places("organ")
+    desk.accept(place, "ben")
+    after = desk.nodes.drawn_consensus()[0]
+    assert (after[drawn["tumor"]] == 3).all()
+    assert set(np.unique(after)) == {0, 3}
+    desk.accept(place, "ana")
+    assert desk.is_unchanged
 
 
 def test_a_place_can_be_given_back_to_the_method(session):

@@ -172,7 +172,12 @@ class Agree(Section, frozen=True):
 
     threshold: Annotated[
         float,
-        limit("Dice below this is reviewed", "LOW_AGREEMENT", ge=0, le=1),
+        limit(
+            "Dice of masks and slices, F1 of boxes below this is reviewed",
+            "LOW_AGREEMENT",
+            ge=0,
+            le=1,
+        ),
     ] = 0.7
     rule: Annotated[
         Literal["worst_pair", "mean_pair", "consensus"],
@@ -211,8 +216,9 @@ class Consensus(Section, frozen=True):
         Meta(
             pattern=r"^(background|foreground|undecided|rater:.+)$",
             description="background, foreground (the tied label), undecided (a value that "
-            "training ignores), or rater:<name>",
-            extra_json_schema={"codes": ["CONSENSUS_TIES"], "unit": ""},
+            "training ignores; of slices: background, and reviewed), or rater:<name>; boxes "
+            "go by box_quorum",
+            extra_json_schema={"codes": ["CONSENSUS_TIES", "TIES_NOT_UNDECIDED"], "unit": ""},
         ),
     ] = "background"
     confidence_weight: Annotated[
@@ -223,7 +229,13 @@ class Consensus(Section, frozen=True):
         int, Meta(ge=1, le=1_000_000, description="STAPLE: rounds before it is called unconverged")
     ] = 10_000
     box_quorum: Annotated[
-        int, Meta(ge=0, le=1000, description="raters who must draw a box; 0: more than half")
+        int,
+        limit(
+            "raters who must draw a box (all, where fewer looked); 0: more than half",
+            "QUORUM_LOWERED",
+            ge=0,
+            le=1000,
+        ),
     ] = 0
 
 
