@@ -11,6 +11,11 @@ NO_READING = _reject(
     "No usable annotation belongs to this image.",
     "Add a mask, or lower the severity to keep unannotated images.",
 )
+NO_MASK = _review(
+    "NO_MASK",
+    "A case of a segmentation study has boxes or slice labels, and no mask.",
+    "Draw a mask, or set task to detection or classification; datasets leave such a case out.",
+)
 RATER_NAME_TAKEN = _final(
     "RATER_NAME_TAKEN",
     "A reading goes by the name of the consensus, and would be confused with it; it is left out.",

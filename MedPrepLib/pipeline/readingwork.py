@@ -224,7 +224,7 @@ def consensus(task: CaseTask, draft: Draft) -> Draft:
     from MedPrepLib.consensus import consensus as made_of
 
     if not draft.masks:
-        return reviewwork.reviewed_mask(task, draft)
+        return _without_mask(task, reviewwork.reviewed_mask(task, draft))
     schema = task.study.schema()
     values = {label.name: label.value for label in schema}
     hashes = {reading.rater: reading.content_hash for reading in draft.readings}
@@ -242,3 +242,13 @@ def consensus(task: CaseTask, draft: Draft) -> Draft:
     low = judge_against(rows, task.study.agree, draft.case.id)
     agreement = msgspec.structs.replace(draft.agreement, consensus=rows)
     return replace(draft.plus(*low), agreement=agreement)
+
+
+def _without_mask(task: CaseTask, draft: Draft) -> Draft:
+    """Say that a case of a segmentation study has something else instead of a mask."""
+    kinds = (("boxes", draft.boxes), ("slice labels", draft.slice_readings))
+    drawn = [what for what, there in kinds if there]
+    if not drawn or draft.label_map is not None or task.study.task != "segmentation":
+        return draft
+    message = f"{' and '.join(drawn)}, and no mask: nothing to train a segmentation with"
+    return draft.plus(catalog.NO_MASK.at(draft.case.id, message))

@@ -31,7 +31,13 @@ def raw(tmp_path: Path) -> Path:
 
 
 def test_datasets_of_a_segmentation_cohort_leave_out_cases_without_a_mask(raw: Path):
-    finished(raw)
+    summary = finished(raw)
+    told = {
+        case.id: [f.message for f in case.findings if f.code == "NO_MASK"]
+        for case in summary.results
+    }
+    assert told.pop("north_p2_c1") == ["boxes, and no mask: nothing to train a segmentation with"]
+    assert not any(told.values())
     cohort = raw / "cohort"
     annotated = {case.id: case.annotated for case in open_cohort(cohort).cases}
     assert annotated == {"north_p1_c1": True, "north_p2_c1": False, "north_p3_c1": True}
@@ -47,6 +53,7 @@ def test_datasets_of_a_segmentation_cohort_leave_out_cases_without_a_mask(raw: P
 
 
 def test_a_detection_cohort_keeps_cases_with_boxes_alone(raw: Path):
-    finished(raw, task="detection")
+    summary = finished(raw, task="detection")
+    assert not [f for case in summary.results for f in case.findings if f.code == "NO_MASK"]
     dataset = CohortDataset(raw / "cohort", None, as_torch=False)
     assert [len(item["boxes"]) for item in dataset] == [1, 1, 0]
