@@ -23,6 +23,8 @@ OTHERS = {
     "dicom.suv.MAX_WEIGHT_KG",  # what a plausible patient is
     "dicom.suv.MAX_HALF_LIVES",
     "dicom.suv.MAX_OVER_MIDNIGHT",
+    "masks.planes.MAX_TILT",  # what a contour of one slice is
+    "masks.planes.MAX_COUNTED",  # beyond it, some rows are counted for all
 }
 ROWS = ROW.findall(PAGE.read_text("utf-8"))
 

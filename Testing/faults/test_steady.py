@@ -18,7 +18,7 @@ from dicom_files import save, slice_dataset
 from faults import remade
 from scene.case_samples import GRID
 
-from MedPrepLib.dicom import headers
+from MedPrepLib.dicom import part10
 from MedPrepLib.dicom.duplicates import content_of
 from MedPrepLib.dicom.headers import read_header
 from MedPrepLib.errors import RunError
@@ -102,7 +102,7 @@ def test_a_drive_that_hiccups_while_slices_are_compared_is_asked_again(
     tmp_path, monkeypatch, times, read
 ):
     header = read_header(str(save(slice_dataset(0), tmp_path / "slice.dcm")))
-    expected, left, opened = content_of(header), [times], headers.FileIO
+    expected, left, opened = content_of(header), [times], part10.FileIO
 
     def opening(name):
         if left[0]:
@@ -110,7 +110,7 @@ def test_a_drive_that_hiccups_while_slices_are_compared_is_asked_again(
             raise OSError(errno.EIO, os.strerror(errno.EIO), name)
         return opened(name)
 
-    monkeypatch.setattr(headers, "FileIO", opening)
+    monkeypatch.setattr(part10, "FileIO", opening)
     monkeypatch.setattr("MedPrepLib.hiccups.WAITS_S", (0.0, 0.0, 0.0))
     assert (content_of(header) == expected) is read
 
