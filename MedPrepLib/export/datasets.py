@@ -150,7 +150,13 @@ def _consecutive(schema: LabelSchema) -> Callable[[LoadedCase], VoxelArray]:
 
 
 def _folds(entries: Sequence[IndexEntry]) -> list[dict[str, list[str]]]:
-    numbers = sorted({entry.fold for entry in entries if entry.fold is not None})
+    """The rounds in the order of their numbers, which nnU-Net tells by the place in the list.
+
+    One of which no case is here (none annotated, or another modality) validates nothing.
+    """
+    numbers = range(
+        max((entry.fold for entry in entries if entry.fold is not None), default=-1) + 1
+    )
     return [
         {
             "train": sorted(x.id for x in entries if x.fold != number),

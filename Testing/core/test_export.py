@@ -339,6 +339,17 @@ def test_nnunet_finds_nothing_wrong_with_its_dataset(
         same_place(target / f"labelsTr/{name}.nii.gz", case, expected)
 
 
+def test_folds_keep_their_numbers_where_one_has_no_case_of_the_modality(
+    cohort: Path, tmp_path: Path
+):
+    target = tmp_path / "Dataset043_MR"
+    export_cohort(cohort, "nnunet", target, modality="MR")
+    assert json.loads((target / "splits_final.json").read_text()) == [
+        {"train": ["case-3"], "val": []},
+        {"train": [], "val": ["case-3"]},
+    ]
+
+
 def test_undecided_voxels_are_what_nnunet_ignores(tmp_path: Path, monkeypatch, index: CohortIndex):
     def read(_index, entry):
         case = index.read(entry.id)
