@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 
@@ -57,16 +55,11 @@ class SplitSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def origin(self) -> str:
         """Where the test set comes from, as a phrase."""
-        return origin_of(self.test_centers, self.mixed_centers, by_hand=self.by_hand)
-
-
-def origin_of(test_centers: Sequence[str], mixed_centers: Sequence[str], *, by_hand: bool) -> str:
-    """Where a test set comes from, as a phrase; see :class:`SplitSummary`."""
-    told = []
-    if test_centers:
-        told.append(f"all of {' and '.join(test_centers)}, who never train")
-    if mixed_centers:
-        told.append(f"a part of {' and '.join(mixed_centers)}, where others train")
-    if by_hand and not test_centers:
-        return " and ".join(["chosen by hand", *told])
-    return " and ".join(told) or "drawn at random within each class"
+        told = []
+        if self.test_centers:
+            told.append(f"all of {' and '.join(self.test_centers)}, who never train")
+        elif self.by_hand:
+            told.append("chosen by hand")
+        if self.mixed_centers:
+            told.append(f"a part of {' and '.join(self.mixed_centers)}, where others train")
+        return " and ".join(told) or "drawn at random within each class"
