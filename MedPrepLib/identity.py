@@ -18,6 +18,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -125,6 +126,18 @@ def is_generic(patient_id: str) -> bool:
     return plain in GENERIC_IDS or bool(re.fullmatch(r"0*|x+|[\W_]+", plain))
 
 
+@lru_cache(maxsize=1 << 16)
+def known_id(patient_id: str) -> str:
+    """A patient's id (0010,0020) as it is compared; empty for a placeholder, which names nobody."""
+    return "" if is_generic(patient_id) else normalized_id(patient_id)
+
+
+def are_two_patients(one: str, other: str) -> bool:
+    """True for two ids that name different patients."""
+    mine, others = known_id(one), known_id(other)
+    return bool(mine and others and mine != others)
+
+
 _DATE_OR_NUMBER = re.compile(r"\d{1,4}([./-])\s?\d{1,2}\1\s?\d{1,4}|\d{5,}")
 _SHORTEST_NAME = 3
 """Shorter ids stand in any text by accident."""
@@ -152,9 +165,8 @@ def person(case: Case) -> tuple[str, str, str]:
     A generic id identifies nobody: such a case is a person of its own.
     """
     patient = case.patient
-    if is_generic(patient.id):
-        return (patient.center, "", f"case:{case.id}")
-    return (patient.center, patient.issuer, normalized_id(patient.id))
+    own = known_id(patient.id)
+    return (patient.center, patient.issuer, own) if own else (patient.center, "", f"case:{case.id}")
 
 
 @dataclass(frozen=True)

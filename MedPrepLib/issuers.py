@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from MedPrepLib.cohort import Case
-from MedPrepLib.identity import is_generic, normalized_id
+from MedPrepLib.identity import known_id, normalized_id
 
 Key = tuple[str, ...]
 
@@ -38,8 +38,8 @@ def doubtful_issuers(cases: Iterable[Case]) -> Mapping[str, Doubt]:
     """
     same: dict[Key, list[Case]] = defaultdict(list)
     for case in cases:
-        if not is_generic(case.patient.id):
-            same[case.patient.center, normalized_id(case.patient.id)].append(case)
+        if patient := known_id(case.patient.id):
+            same[case.patient.center, patient].append(case)
     found: dict[str, Doubt] = {}
     for key, own in same.items():
         spelled: dict[str, list[Case]] = defaultdict(list)

@@ -18,7 +18,7 @@ from MedPrepLib.cohort import Case
 from MedPrepLib.config.settings import Screen, Word
 from MedPrepLib.findings import Finding, Kind, Severity
 from MedPrepLib.geometry import Geometry
-from MedPrepLib.identity import is_generic, normalized_id
+from MedPrepLib.identity import is_generic, known_id
 from MedPrepLib.issuers import Doubt, doubtful_issuers
 from MedPrepLib.vocabulary import BODY_PARTS, MODALITIES
 
@@ -82,8 +82,8 @@ def _nobody(cases: Sequence[Case]) -> Iterator[Finding]:
 def _two_centers(cases: Sequence[Case]) -> Iterator[Finding]:
     by_id: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
-        if not is_generic(case.patient.id):
-            by_id[normalized_id(case.patient.id)].append(case)
+        if patient := known_id(case.patient.id):
+            by_id[patient].append(case)
     for same in by_id.values():
         centers = sorted({case.patient.center for case in same})
         if len(centers) > 1:

@@ -1,12 +1,10 @@
-"""Who a header speaks of, apart from the name: age and sex as a cohort needs them, and ids."""
+"""Who a header speaks of, apart from the name: age and sex as a cohort needs them."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from MedPrepLib.cohort import Sex
-from MedPrepLib.identity import is_generic, normalized_id
 
 _AGE = re.compile(r"\s*(\d{1,3})\s*([YMWD]?)\s*", re.IGNORECASE)
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.2425}
@@ -27,15 +25,3 @@ def age_in_years(text: str) -> int | None:
 def sex_of(text: str) -> Sex:
     """PatientSex (0010,0040) as M, F, O or unknown."""
     return _SEXES.get(text.strip().upper()[:1], "unknown")
-
-
-@lru_cache(maxsize=1 << 16)
-def known_id(patient_id: str) -> str:
-    """A patient's id (0010,0020) as it is compared; empty for a placeholder, which names nobody."""
-    return "" if is_generic(patient_id) else normalized_id(patient_id)
-
-
-def are_two_patients(one: str, other: str) -> bool:
-    """True for two ids that name different patients."""
-    mine, others = known_id(one), known_id(other)
-    return bool(mine and others and mine != others)

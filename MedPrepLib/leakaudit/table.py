@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from MedPrepLib.errors import RunError
-from MedPrepLib.identity import is_generic, normalized_id
+from MedPrepLib.identity import known_id
 from MedPrepLib.leakaudit.entry import SETS, WHOLE, Entry, validated_once
 from MedPrepLib.textfiles import read_rows
 
@@ -37,10 +37,9 @@ def entries_of(path: Path) -> Iterator[Entry]:
             sets = tuple((f"fold {f}", part) for f in rounds) or ((WHOLE, part),)
         else:
             sets = validated_once(fold, part, folds)
-        patient = cells["patient"]
         yield Entry(
             cells.get("case") or cells["image"],
-            "" if is_generic(patient) else normalized_id(patient),
+            known_id(cells["patient"]),
             str(path.parent / cells["image"]),
             "image",
             sets,

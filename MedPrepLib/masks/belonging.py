@@ -8,9 +8,9 @@ from pathlib import Path
 from MedPrepLib import catalog
 from MedPrepLib.cohort import MaskReading
 from MedPrepLib.dicom.annotated import Annotated, read_annotated, read_references
-from MedPrepLib.dicom.people import are_two_patients, known_id
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.formats.faults import FileFaultError
+from MedPrepLib.identity import are_two_patients, known_id
 from MedPrepLib.masks.objects import kind_of
 
 
