@@ -52,6 +52,7 @@ def random_elastic(
 
 
 ALL = slice(None)
+"""Every plane."""
 
 
 def displacements_mm(

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from MedPrepLib.augment.field import Coordinates, Elastic, coordinates, random_elastic, rotation
+from MedPrepLib.augment.field import (
+    ALL,
+    Coordinates,
+    Elastic,
+    coordinates,
+    random_elastic,
+    rotation,
+)
 from MedPrepLib.augment.laterality import (
     LEFT_RIGHT,
     array_axis,
@@ -102,41 +109,31 @@ class Policy:
         Raises AugmentError for contrast or noise on intensities outside [0, 1], and for rotations
         or elastic fields of items with slice labels, which cannot follow.
         """
-        changed = dict(item)
-        axes_mm = np.asarray(item["affine"])[:3, 2::-1]
-        if draw.contrast or draw.noise_sigma:
-            changed["image"] = self._intensities(changed["image"], draw)
-        if draw.moves:
-            _require_movable(item)
-            shape, turn = item["image"].shape[1:], rotation(draw.angles_deg)
-            _move(changed, coordinates(shape, axes_mm, turn, draw.elastic))
-        for flip in draw.flips:
-            _flip(changed, array_axis(axes_mm, flip))
-            if flip == LEFT_RIGHT:
-                self._swap(changed)
-        return changed
+        return self._changed(item, dict(item), draw, ALL)
 
     def applied_plane(self, item: Item, draw: Draw, k: int) -> Item:
         """Slice ``k`` of what :meth:`applied` gives: image and mask, one slice thick.
 
         The other slices are not worked out. Errors as for :meth:`applied`.
         """
-        axes_mm = np.asarray(item["affine"])[:3, 2::-1]
-        axes = [array_axis(axes_mm, flip) for flip in draw.flips]
-        shape = item["image"].shape[1:]
-        start = shape[0] - 1 - k if 0 in axes else k
-        plane = slice(start, start + 1)
-        changed = {name: item[name] for name in ("image", "mask", "pad_value")}
+        turned = any(array_axis(_axes_mm(item), flip) == 0 for flip in draw.flips)
+        first = item["image"].shape[1] - 1 - k if turned else k
+        shown = {name: item[name] for name in ("image", "mask", "pad_value")}
+        return self._changed(item, shown, draw, slice(first, first + 1))
+
+    def _changed(self, item: Item, changed: Item, draw: Draw, planes: slice) -> Item:
+        """``changed``, which holds some of the item, after ``draw``; ``planes``: before flips."""
+        axes_mm = _axes_mm(item)
         if draw.contrast or draw.noise_sigma:
             changed["image"] = self._intensities(changed["image"], draw)
         if draw.moves:
             _require_movable(item)
-            turn = rotation(draw.angles_deg)
-            _move(changed, coordinates(shape, axes_mm, turn, draw.elastic, plane))
-        else:
-            changed |= {name: changed[name][:, plane] for name in ("image", "mask")}
-        for axis, flip in zip(axes, draw.flips, strict=True):
-            _flip(changed, axis)
+            shape, turn = item["image"].shape[1:], rotation(draw.angles_deg)
+            _move(changed, coordinates(shape, axes_mm, turn, draw.elastic, planes))
+        elif planes is not ALL:
+            changed |= {name: changed[name][:, planes] for name in ("image", "mask")}
+        for flip in draw.flips:
+            _flip(changed, array_axis(axes_mm, flip))
             if flip == LEFT_RIGHT:
                 self._swap(changed)
         return changed
@@ -177,6 +174,11 @@ def policy_of(cohort: Path | str | CohortIndex) -> Policy:
     index = cohort if isinstance(cohort, CohortIndex) else open_cohort(cohort)
     study = parse_study(index.config, "manifest.json", schema=index.labels)
     return Policy(study.augment, index.labels)
+
+
+def _axes_mm(item: Item) -> npt.NDArray[Any]:
+    """The steps in LPS mm along the array axes, as in field.coordinates."""
+    return np.asarray(item["affine"])[:3, 2::-1]
 
 
 def _require_movable(item: Item) -> None:
