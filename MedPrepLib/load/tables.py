@@ -61,8 +61,9 @@ def index_cases(
     taken from the index that it names, if that is whole, else from the files. Errors as for
     :func:`build_index`.
     """
-    kept = _kept_records(folder)
-    known = _known_files(folder)
+    there = _cases_there(folder)
+    kept = _kept_records(folder, there)
+    known = {entry.name for entry in there}
 
     def record(entry: IndexEntry) -> bytes:
         new = None if entry.name in known else made.get(entry.id)
@@ -109,30 +110,31 @@ def _encoded(folder: Path, entry: IndexEntry) -> bytes:
     return encoded(_checked(folder, entry))
 
 
-def _kept_records(folder: Path) -> dict[tuple[str, str, str, str], bytes]:
+def _cases_there(folder: Path) -> Sequence[IndexEntry]:
+    """The cases of the cohort that is in ``folder`` already; none where there is no cohort."""
+    try:
+        return open_cohort(folder).cases
+    except CohortError:
+        return ()
+
+
+def _kept_records(
+    folder: Path, cases: Sequence[IndexEntry]
+) -> dict[tuple[str, str, str, str], bytes]:
     """The records of the index that the manifest names; none where a byte of it was changed."""
     path = folder / INDEX_NAME
     try:
         tree = layout.unsealed(layout.read_manifest_bytes(folder), layout.MANIFEST_NAME)
         known = {file["name"]: file["sha256"] for file in tree["files"]}
-        index = open_cohort(folder)
         with path.open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != known.get(INDEX_NAME):
                 return {}
     except (CohortError, FileNotFoundError, LookupError, TypeError):
         return {}
-    file = _IndexFile.opened(folder, _head_of(index.cases), len(index.cases))
+    file = _IndexFile.opened(folder, _head_of(cases), len(cases))
     if file is None:
         return {}
-    return {_identity(entry): file.record(row) for row, entry in enumerate(index.cases)}
-
-
-def _known_files(folder: Path) -> frozenset[str]:
-    """The case files that the manifest in ``folder`` names."""
-    try:
-        return frozenset(entry.name for entry in open_cohort(folder).cases)
-    except CohortError:
-        return frozenset()
+    return {_identity(entry): file.record(row) for row, entry in enumerate(cases)}
 
 
 class CaseTables:

@@ -32,7 +32,7 @@ def write_index(path: Path, index: CohortIndex, results: Iterable[CaseResult]) -
 def augmentation_of(index: CohortIndex, study: Study) -> bytes:
     """A PNG of what augmentation would do to some cases, of different modalities if there are.
 
-    None where none is wanted. Errors as for :func:`write_index`.
+    Empty where none is wanted. Errors as for :func:`write_index`.
     """
     if not study.report.pictures or not index.cases:
         return b""

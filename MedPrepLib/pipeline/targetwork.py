@@ -6,7 +6,7 @@ over both; label by label, so that a box of a tumor says nothing about the organ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -52,21 +52,22 @@ def _drawn_boxes(
     drawn = first_readings(draft.boxes)
     boxed = _labels_of(box for own in drawn.values() for box in own)
     if reviewed is None and drawn:
-        boxes, draft = _merged_boxes(task, draft)
+        boxes, draft = _merged_boxes(task, draft, drawn)
         return _with_boxes(task, made, boxes, boxed), draft
     if reviewed is None:
         return made, draft
     return _with_boxes(task, made, reviewed, boxed | _labels_of(reviewed)), draft
 
 
-def _merged_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...], Draft]:
-    """The boxes of one reading per person, with what is to be said of how they were joined."""
-    from MedPrepLib.agree import first_readings
+def _merged_boxes(
+    task: CaseTask, draft: Draft, readings: Mapping[str, Sequence[Box]]
+) -> tuple[tuple[Box, ...], Draft]:
+    """The boxes of one reading per person as one, and what is to be said of the way to it."""
     from MedPrepLib.agree.sets import judge_sets_against
     from MedPrepLib.agree.versus import CONSENSUS
     from MedPrepLib.consensus.boxes import merge_boxes, quorum_of
 
-    study, item, readings = task.study, draft.case.id, first_readings(draft.boxes)
+    study, item = task.study, draft.case.id
     quorum = quorum_of(study.consensus.box_quorum, len(readings))
     merged = merge_boxes(readings, quorum, study.agree.box_iou, geometry=known(draft.geometry))
     boxes = tuple(found.box for found in merged.boxes)
