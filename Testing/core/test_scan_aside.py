@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from core.case_folders import CASE, FOLDERS, found, nifti, only, posix
 from dicom_files import save, slice_dataset, write_series
 from pydicom.uid import RTStructureSetStorage
 
-from MedPrepLib.config import parse_study
 from MedPrepLib.findings import Finding
-from MedPrepLib.geometry import Geometry
-from MedPrepLib.images import Volume
-from MedPrepLib.sample.niftifile import write_nifti
-from MedPrepLib.scan import Candidate, Scanned, scan
-
-FOLDERS = 'kind = "folders"\npath = "raw"\nmodality = "CT"'
-CASE = "raw/north/p1/c1"
-posix = pytest.mark.skipif(os.name != "posix", reason="links are a POSIX matter")
-
-
-def found(folder: Path, source: str = FOLDERS) -> Scanned:
-    labels = "[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
-    return scan(parse_study(f'name = "x"\n[[sources]]\n{source}\n{labels}'), folder)
-
-
-def only(folder: Path, source: str = FOLDERS) -> Candidate:
-    (one,) = found(folder, source).candidates
-    return one
+from MedPrepLib.scan import Candidate
 
 
 def said(candidate: Candidate, code: str) -> Finding:
     (finding,) = [f for f in candidate.findings if f.code == code]
     assert finding.item == candidate.case.id
     return finding
-
-
-def nifti(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(path, Volume(np.zeros((4, 5, 6), np.int16), Geometry((6, 5, 4))))
-    return path
 
 
 @pytest.fixture

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+from core.case_folders import CASE, FOLDERS, nifti, only, posix
 from dicom_files import save, slice_dataset, write_series
 from pydicom.uid import RTStructureSetStorage
 
-from MedPrepLib.config import parse_study
 from MedPrepLib.formats.files import check_file
-from MedPrepLib.geometry import Geometry
-from MedPrepLib.images import Volume
 from MedPrepLib.onecase import check_alignment
-from MedPrepLib.sample.niftifile import write_nifti
-from MedPrepLib.scan import Candidate, Scanned, scan
-
-FOLDERS = 'kind = "folders"\npath = "raw"\nmodality = "CT"'
-CASE = "raw/north/p1/c1"
-posix = pytest.mark.skipif(os.name != "posix", reason="links are a POSIX matter")
-
-
-def found(folder: Path, source: str = FOLDERS) -> Scanned:
-    labels = "[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
-    return scan(parse_study(f'name = "x"\n[[sources]]\n{source}\n{labels}'), folder)
-
-
-def only(folder: Path, source: str = FOLDERS) -> Candidate:
-    (one,) = found(folder, source).candidates
-    return one
+from MedPrepLib.scan import Candidate
 
 
 def codes(candidate: Candidate) -> list[str]:
     return [finding.code for finding in candidate.findings]
-
-
-def nifti(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(path, Volume(np.zeros((4, 5, 6), np.int16), Geometry((6, 5, 4))))
-    return path
 
 
 def contours(path: Path) -> Path:

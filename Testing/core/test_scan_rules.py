@@ -5,32 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from unicodedata import normalize
 
-import numpy as np
 import pytest
+from core import case_folders
+from core.case_folders import CASE, nifti
 
-from MedPrepLib.config import parse_study
-from MedPrepLib.geometry import Geometry
-from MedPrepLib.images import Volume
-from MedPrepLib.sample.niftifile import write_nifti
-from MedPrepLib.scan import Scanned, scan
+from MedPrepLib.scan import Scanned
 
-CASE = "raw/north/p1/c1"
 MASKS = f"{CASE}/masks"
 
 
 def found(folder: Path, rules: str, source: str = 'kind = "folders"\npath = "raw"') -> Scanned:
-    labels = "[labels.lesion]\nvalue = 1\n[labels.organ]\nvalue = 2\n"
-    return scan(parse_study(f'name = "x"\n[[sources]]\n{source}\n{rules}\n{labels}'), folder)
+    return case_folders.found(folder, source, rules)
 
 
 def rule(name: str, line: str) -> str:
     return f"[sources.annotations.{name}]\n{line}\n"
-
-
-def nifti(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(path, Volume(np.zeros((4, 5, 6), np.int16), Geometry((6, 5, 4))))
-    return path
 
 
 @pytest.fixture
