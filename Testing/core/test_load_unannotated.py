@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from core.test_run_readings import GRID, draw_box, draw_mask, finished
+from core.drawn_readings import draw_box, draw_mask, finished, image
 
-from MedPrepLib.images import Volume
 from MedPrepLib.load import CohortDataset, PatchDataset, open_cohort
-from MedPrepLib.sample.niftifile import write_nifti
-
-
-def image(folder: Path, patient: str) -> Path:
-    masks = folder / "raw" / "north" / patient / "c1" / "masks"
-    masks.mkdir(parents=True)
-    voxels = np.arange(np.prod(GRID.shape), dtype=np.int16).reshape(GRID.shape)
-    write_nifti(masks.parent / "image.nii.gz", Volume(voxels, GRID))
-    return masks
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
     """A case with a mask, one with boxes only, one whose mask was drawn and is empty."""
     draw_mask(image(tmp_path, "p1") / "ana.nii.gz", slice(4, 10), slice(4, 10))
-    draw_box(image(tmp_path, "p2") / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
-    draw_mask(image(tmp_path, "p3") / "ana.nii.gz", slice(0, 0), slice(0, 0))
+    draw_box(image(tmp_path, "p2", 2) / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    draw_mask(image(tmp_path, "p3", 3) / "ana.nii.gz", slice(0, 0), slice(0, 0))
     return tmp_path
 
 

@@ -6,62 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from core.drawn_readings import GRID, draw_box, draw_mask, finished, image
 
-from MedPrepLib.boxes import index_box, to_world
-from MedPrepLib.config import parse_study
 from MedPrepLib.export import export_cohort
 from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
-from MedPrepLib.geometry import Geometry
-from MedPrepLib.identity import SiteKey
-from MedPrepLib.images import Volume
 from MedPrepLib.load import open_cohort
-from MedPrepLib.markups import write_boxes
-from MedPrepLib.pipeline import Order, Summary, run
-from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.pipeline import Summary
 from MedPrepLib.segmentation import Segment, Segmentation
-
-GRID = Geometry((20, 18, 12), (1.0, 1.0, 2.0), (-10.0, 5.0, 100.0))
-KEY = SiteKey(bytes(32))
-STUDY = """
-name = "readings"
-[[sources]]
-kind = "folders"
-path = "raw"
-modality = "MR"
-[labels.tumor]
-value = 3
-[privacy]
-case_names = "given"
-[split]
-"""
 
 
 @pytest.fixture
 def masks(tmp_path: Path) -> Path:
-    folder = tmp_path / "raw" / "north" / "p1" / "c1"
-    (folder / "masks").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    voxels = rng.integers(0, 500, GRID.shape).astype(np.int16)
-    write_nifti(folder / "image.nii.gz", Volume(voxels, GRID))
-    return folder / "masks"
-
-
-def finished(
-    folder: Path, settings: str = "", *, task: str = "segmentation", test_fraction: float = 0
-) -> Summary:
-    text = f'task = "{task}"\n{STUDY}test_fraction = {test_fraction}\n{settings}'
-    order = Order(parse_study(text), text, folder, folder / "cohort", workers=1)
-    return run(order, key=KEY)
-
-
-def draw_box(path: Path, start: tuple[int, int, int], stop: tuple[int, int, int]) -> None:
-    write_boxes(path, [to_world(index_box("tumor", start, stop, GRID), GRID)])
-
-
-def draw_mask(path: Path, j: slice, i: slice) -> None:
-    voxels = np.zeros(GRID.shape, np.uint8)
-    voxels[4:8, j, i] = 3
-    write_nifti(path, Volume(voxels, GRID))
+    return image(tmp_path)
 
 
 def test_boxes_of_three_raters_become_one_box_by_median(tmp_path, masks) -> None:

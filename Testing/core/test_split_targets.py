@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from core.test_run_readings import GRID, draw_box, finished
+from core.drawn_readings import draw_box, finished, image
 
-from MedPrepLib.images import Volume
 from MedPrepLib.manifest import read_manifest
 from MedPrepLib.results import SliceRange, Targets
-from MedPrepLib.sample.niftifile import write_nifti
 
 
 def test_a_label_is_present_in_voxels_in_a_box_or_on_a_slice() -> None:
@@ -20,10 +17,7 @@ def test_a_label_is_present_in_voxels_in_a_box_or_on_a_slice() -> None:
 
 def test_a_detection_cohort_is_stratified_by_its_boxes(tmp_path: Path) -> None:
     for n in range(8):
-        masks = tmp_path / "raw" / "north" / f"p{n}" / "c" / "masks"
-        masks.mkdir(parents=True)
-        voxels = np.random.default_rng(n).integers(0, 500, GRID.shape).astype(np.int16)
-        write_nifti(masks.parent / "image.nii.gz", Volume(voxels, GRID))
+        masks = image(tmp_path, f"p{n}", n)
         if n < 4:
             draw_box(masks / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
         else:
