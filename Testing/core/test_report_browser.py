@@ -22,6 +22,7 @@ from MedPrepLib.split import Member, split
 
 pytest.importorskip("selenium")
 from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -250,7 +251,8 @@ def test_the_filter_keeps_the_rows_that_hold_the_words(pages, browser):
 
 
 def _press(browser, keys: str) -> None:
-    browser.switch_to.active_element.send_keys(keys)
+    """As a keyboard does it: to what has the focus now, not to what had it a moment ago."""
+    ActionChains(browser).send_keys(keys).perform()
 
 
 def _heading(browser) -> str:
