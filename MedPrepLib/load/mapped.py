@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,8 +66,9 @@ class MappedCase:
     def read(self, name: str, start: Sequence[int], out: VoxelArray, pad: float) -> None:
         """Fill ``out`` with the voxels of dataset ``name`` from ``start`` (array order) on.
 
-        ``start`` may be negative and the patch may reach beyond the end: ``pad`` is put there.
-        Raises CorruptCaseError when a brick is not what was written.
+        ``out``: C-contiguous, of the dataset's type. ``start`` may be negative and the patch may
+        reach beyond the end: ``pad`` is put there. Raises CorruptCaseError when a brick is not
+        what was written.
         """
         bricks = self.table.bricks[name]
         spans = [
@@ -147,12 +149,15 @@ class MappedCase:
         out: VoxelArray,
     ) -> None:
         """Bricks that are stored as they are: straight from the map into the patch."""
-        shape, dtype, buffer, array = bricks.brick, bricks.dtype, self._map, np.ndarray
-        base = self._start
-        for offset, parts in zip(offsets.ravel().tolist(), itertools.product(*spans), strict=True):
-            if offset:
-                _, to, part = zip(*parts, strict=True)
-                out[to] = array(shape, dtype, buffer, base + offset)[part]
+        buffer, base, array = self._map, self._start, np.ndarray
+        lines = [(_as_lines(out, to), part.start * out.itemsize) for _, to, part in spans[-1]]
+        shape = bricks.brick[:-1]
+        strides = np.empty(bricks.brick, bricks.dtype).strides[:-1]
+        for row, (to, part) in zip(_rows(offsets), _corners(spans[:-1]), strict=True):
+            for offset, (target, skip) in zip(row, lines, strict=True):
+                if offset:
+                    start = base + offset + skip
+                    target[to] = array(shape, target.dtype, buffer, start, strides)[part]
 
     def _decode(
         self,
@@ -166,28 +171,28 @@ class MappedCase:
         LZ4 goes without the checks that :meth:`_verify` has made.
         """
         scratch = np.empty(bricks.brick, bricks.dtype)
+        lines = [(_as_lines(out, to), _as_lines(scratch, part)) for _, to, part in spans[-1]]
         lz4 = [BLOSC in used for used in bricks.pipelines]
         rows = zip(
-            bricks.offsets[place].ravel().tolist(),
-            bricks.sizes[place].ravel().tolist(),
-            bricks.filters[place].ravel().tolist(),
-            itertools.product(*spans),
+            _rows(bricks.offsets[place]),
+            _rows(bricks.sizes[place]),
+            _rows(bricks.filters[place]),
+            _corners(spans[:-1]),
             strict=True,
         )
         try:
             decode_lz4 = blosc_decoder(scratch) if any(lz4) else None
             view = memoryview(self._map)[self._start :]
-            for offset, size, filters, parts in rows:
-                if not offset:
-                    continue
-                if lz4[filters] and decode_lz4:
-                    decode_lz4(view[offset : offset + size - CHECKSUM_BYTES])
-                else:
-                    stored = view[offset : offset + size]
-                    used = bricks.pipelines[filters]
-                    decode_brick(stored, used, scratch.dtype, scratch, check=False)
-                _, to, part = zip(*parts, strict=True)
-                out[to] = scratch[part]
+            for *stored, (to, part) in rows:
+                for offset, size, filters, (target, source) in zip(*stored, lines, strict=True):
+                    if not offset:
+                        continue
+                    if lz4[filters] and decode_lz4:
+                        decode_lz4(view[offset : offset + size - CHECKSUM_BYTES])
+                    else:
+                        brick, used = view[offset : offset + size], bricks.pipelines[filters]
+                        decode_brick(brick, used, scratch.dtype, scratch, check=False)
+                    target[to] = source[part]
         except CorruptCaseError as error:
             raise self._corrupt(f"a brick cannot be decoded: {error}") from None
 
@@ -204,6 +209,28 @@ def _spans(start: int, length: int, size: int, brick: int) -> list[Span]:
         begin, end = max(low, first), min(high, first + brick)
         spans.append((number, slice(begin - start, end - start), slice(begin - first, end - first)))
     return spans
+
+
+def _as_lines(array: VoxelArray, part: slice) -> VoxelArray:
+    """What ``part`` takes of each line along the last axis, as one item; shares the memory.
+
+    Numpy copies such items in two thirds of the time that their voxels take.
+    """
+    line = f"V{(part.stop - part.start) * array.itemsize}"
+    lines: VoxelArray = array[..., part].view(line)[..., 0]
+    return lines
+
+
+def _rows(column: npt.NDArray[Any]) -> list[list[int]]:
+    """Numbers of bricks, in rows along the last axis."""
+    rows: list[list[int]] = column.reshape(-1, column.shape[-1]).tolist()
+    return rows
+
+
+def _corners(spans: list[list[Span]]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """For each row of bricks: where it goes in the patch, where that lies in its bricks."""
+    for axes in itertools.product(*spans):
+        yield tuple(to for _, to, _ in axes), tuple(part for _, _, part in axes)
 
 
 def _fill_gaps(
