@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from MedPrepLib.load.case import read_attributes
+from MedPrepLib.load.case import CaseRecord, read_record
 from MedPrepLib.manifest import Manifest, read_manifest
+from MedPrepLib.results import patients_of
 
 Triple = tuple[float, float, float]
 
@@ -31,7 +32,7 @@ class Description(msgspec.Struct, frozen=True):
     by_center: dict[str, int]
     by_modality: dict[str, int]
     by_label: dict[str, int]
-    """Label name to the number of cases whose consensus holds at least one voxel of it."""
+    """Label name to the number of cases that show it: in the mask, in a box or on a slice."""
     size: tuple[tuple[int, int, int], tuple[int, int, int]] | None
     spacing_mm: tuple[Triple, Triple] | None
 
@@ -67,7 +68,8 @@ def describe(cohort_dir: Path | str) -> Description:
     CorruptCaseError where bytes were changed.
     """
     manifest = read_manifest(cohort_dir)
-    attributes = [read_attributes(Path(cohort_dir) / case.shard.name) for case in manifest.cases]
+    records = [read_record(Path(cohort_dir) / case.shard.name) for case in manifest.cases]
+    attributes = [record.attributes for record in records]
     sizes = [tuple(a["size"]) for a in attributes]
     spacings = [tuple(a["spacing"]) for a in attributes]
     shards = sum(case.shard.size for case in manifest.cases)
@@ -76,24 +78,26 @@ def describe(cohort_dir: Path | str) -> Description:
         task=manifest.task,
         recipe_hash=manifest.recipe_hash,
         cases=len(manifest.cases),
-        patients=len({(case.center, case.patient) for case in manifest.cases}),
+        patients=len(patients_of(manifest.cases)),
         excluded=len(manifest.excluded),
         bytes=shards + sum(file.size for file in manifest.files),
         by_split=_counted(case.split for case in manifest.cases),
         by_fold=_counted(str(case.fold) for case in manifest.cases if case.fold is not None),
         by_center=_counted(case.center for case in manifest.cases),
         by_modality=_counted(case.modality for case in manifest.cases),
-        by_label=_label_counts(manifest, attributes),
+        by_label=_label_counts(manifest, records),
         size=_extremes(sizes),
         spacing_mm=_extremes(spacings),
     )
 
 
-def _label_counts(manifest: Manifest, attributes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _label_counts(manifest: Manifest, records: Iterable[CaseRecord]) -> dict[str, int]:
     counts = dict.fromkeys(manifest.schema.names, 0)
-    for record in attributes:
-        for name, voxels in json.loads(record["voxels"]).items():
-            counts[name] += voxels > 0
+    for record in records:
+        voxels = json.loads(record.attributes["voxels"])
+        for label in manifest.schema:
+            noted = label.value in record.boxes or label.value in record.slices
+            counts[label.name] += noted or voxels.get(label.name, 0) > 0
     return counts
 
 

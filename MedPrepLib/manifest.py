@@ -31,6 +31,9 @@ class ManifestCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Codes of what is known about the case, each once, sorted."""
     annotated: bool = True
     """Whether somebody drew its mask, which may be empty; else it holds zeros that mean nothing."""
+    person: str = ""
+    """The name that is equal for all cases of what may be one patient under several names
+    (ISSUER_MISSING, ISSUER_AMBIGUOUS); empty: ``patient`` is that name."""
 
 
 class ExcludedCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -75,6 +75,7 @@ _SET_TYPE = "wd:Q3985153"
 _CASES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "case": ("sc:Text", "Public name of the case."),
     "patient": ("sc:Text", "Pseudonym of the patient, unique within the center."),
+    "person": ("sc:Text", "As patient, but equal for ids with and without their issuer."),
     "center": ("sc:Text", "Center, as the study calls it."),
     "modality": ("sc:Text", "DICOM modality: CT, MR, PT..."),
     "set": ("sc:Text", "Part of the split."),
@@ -83,7 +84,9 @@ _CASES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "age_years": ("sc:Integer", "Age in whole years, 90 and over as 90; empty where unknown."),
     "readings": ("sc:Integer", "Raters whose masks are in the case file."),
     "reference": ("sc:Text", "How the mask was made; empty without one."),
-    "labels": ("sc:Text", "Values of the labels that the mask shows, with blanks between them."),
+    "labels": ("sc:Text", "Values of the labels that it shows, with blanks between them."),
+    "boxes": ("sc:Text", "Boxes of each label as value:count, with blanks between them."),
+    "slices": ("sc:Text", "Slices with each label as value:count, with blanks between them."),
     "size_i": ("sc:Integer", "Voxels along i."),
     "size_j": ("sc:Integer", "Voxels along j."),
     "size_k": ("sc:Integer", "Voxels along k (slices)."),

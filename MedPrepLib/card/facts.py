@@ -6,19 +6,19 @@ All of it is in the cohort already: a card tells nothing that case files and rep
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from MedPrepLib.config.settings import Study
 from MedPrepLib.geometry import Triple
-from MedPrepLib.load.case import read_attributes
+from MedPrepLib.load.case import CaseRecord, read_record
 from MedPrepLib.manifest import Manifest, ManifestCase
-from MedPrepLib.results import CaseResult, people_of
+from MedPrepLib.results import CaseResult, Targets, people_of, person_of
 from MedPrepLib.tables import AgreementRow
 
 
@@ -26,13 +26,16 @@ class CaseRow(msgspec.Struct, frozen=True):
     """One case, a line of ``cases.csv``.
 
     ``set``: train or test; ``fold`` and ``age_years`` may be unknown. Sizes in voxels and spacings
-    in mm along i, j, k. ``labels``: values of the labels that the reference mask shows, and
-    ``findings``: codes of what is known of the case, with blanks between them. ``reference``: how
-    the mask was made, empty without one. ``bytes`` and ``sha256`` are those of ``file``.
+    in mm along i, j, k. ``person``: ``patient``, but equal for all cases of what may be one patient
+    under several names. ``labels``: values of the labels that the case shows, in its mask, in a box
+    or on a slice; ``boxes`` and ``slices``: how many of each label, as ``value:count``; and
+    ``findings``: codes of what is known of the case; all with blanks between them. ``reference``:
+    how the mask was made, empty without one. ``bytes`` and ``sha256`` are those of ``file``.
     """
 
     case: str
     patient: str
+    person: str
     center: str
     modality: str
     set: str
@@ -42,6 +45,8 @@ class CaseRow(msgspec.Struct, frozen=True):
     readings: int
     reference: str
     labels: str
+    boxes: str
+    slices: str
     size_i: int
     size_j: int
     size_k: int
@@ -72,7 +77,7 @@ class CardInput:
         """A row per patient (within a center), with sex and age as people_of has them."""
         first: dict[tuple[str, str], CaseRow] = {}
         for case in self.cases:
-            first.setdefault((case.center, case.patient), case)
+            first.setdefault(person_of(case), case)
         return tuple(
             msgspec.structs.replace(first[who], sex=person.sex, age_years=person.age_years)
             for who, person in people_of(self.cases).items()
@@ -112,13 +117,15 @@ def rows_of_files(cohort: Path, manifest: Manifest) -> tuple[CaseRow, ...]:
     Raises CohortError and CorruptCaseError for files that are missing or damaged.
     """
     return tuple(
-        _of_file(manifest, case, read_attributes(cohort / case.shard.name))
-        for case in manifest.cases
+        _of_file(manifest, case, read_record(cohort / case.shard.name)) for case in manifest.cases
     )
 
 
 def _of_result(manifest: Manifest, case: ManifestCase, result: CaseResult) -> CaseRow:
-    grid = result.geometry
+    grid, made = result.geometry, result.targets or Targets({}, (), ())
+    slices: Counter[str] = Counter()
+    for found in made.slices:
+        slices[found.label] += found.stop - found.start
     return _row(
         manifest,
         case,
@@ -126,13 +133,20 @@ def _of_result(manifest: Manifest, case: ManifestCase, result: CaseResult) -> Ca
         age_years=result.age_years,
         readings=len(result.readings),
         reference=result.consensus.method if result.consensus is not None else "",
-        voxels=result.targets.voxels if result.targets is not None else {},
+        voxels=made.voxels,
+        boxes=_by_value(manifest, Counter(box.label for box in made.boxes)),
+        slices=_by_value(manifest, slices),
         size=grid.size if grid is not None else (0, 0, 0),
         spacing=grid.spacing if grid is not None else (0.0, 0.0, 0.0),
     )
 
 
-def _of_file(manifest: Manifest, case: ManifestCase, attributes: Mapping[str, Any]) -> CaseRow:
+def _by_value(manifest: Manifest, counts: Mapping[str, int]) -> dict[int, int]:
+    return {manifest.schema.named(name).value: count for name, count in counts.items()}
+
+
+def _of_file(manifest: Manifest, case: ManifestCase, record: CaseRecord) -> CaseRow:
+    attributes = record.attributes
     meta, consensus = json.loads(attributes["meta"]), json.loads(attributes["consensus"])
     return _row(
         manifest,
@@ -142,6 +156,8 @@ def _of_file(manifest: Manifest, case: ManifestCase, attributes: Mapping[str, An
         readings=len(json.loads(attributes["readings"])),
         reference=consensus["method"] if consensus else "",
         voxels=json.loads(attributes["voxels"]),
+        boxes=record.boxes,
+        slices=record.slices,
         size=attributes["size"],
         spacing=attributes["spacing"],
     )
@@ -156,13 +172,17 @@ def _row(
     readings: int,
     reference: str,
     voxels: Mapping[str, int],
+    boxes: Mapping[int, int],
+    slices: Mapping[int, int],
     size: Sequence[int],
     spacing: Triple | Sequence[float],
 ) -> CaseRow:
-    shown = [str(label.value) for label in manifest.schema if voxels.get(label.name, 0) > 0]
+    drawn = {label.value for label in manifest.schema if voxels.get(label.name, 0) > 0}
+    shown = sorted(drawn | boxes.keys() | slices.keys())
     return CaseRow(
         case=case.id,
         patient=case.patient,
+        person=case.person or case.patient,
         center=case.center,
         modality=case.modality,
         set=case.split,
@@ -171,7 +191,9 @@ def _row(
         age_years=age_years,
         readings=readings,
         reference=reference,
-        labels=" ".join(shown),
+        labels=" ".join(map(str, shown)),
+        boxes=_counts(boxes),
+        slices=_counts(slices),
         size_i=int(size[0]),
         size_j=int(size[1]),
         size_k=int(size[2]),
@@ -183,3 +205,13 @@ def _row(
         bytes=case.shard.size,
         sha256=case.shard.sha256,
     )
+
+
+def _counts(counts: Mapping[int, int]) -> str:
+    return " ".join(f"{value}:{count}" for value, count in sorted(counts.items()) if count)
+
+
+def counts_in(cell: str) -> dict[int, int]:
+    """Counts by label value in a cell of the table: ``boxes`` or ``slices``."""
+    pairs = (word.split(":") for word in cell.split())
+    return {int(value): int(count) for value, count in pairs}

@@ -83,7 +83,7 @@ def _numbers(card: CardInput) -> str:
         "Patients, each counted once, at the youngest age:",
         numbers.by_sex(card),
         numbers.by_age(card),
-        "Labels of the reference masks:",
+        "Labels, as cases show them in their mask, in boxes or on slices:",
         numbers.by_label(card),
         numbers.sizes(card),
     )

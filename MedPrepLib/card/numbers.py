@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from MedPrepLib.card.facts import CardInput, CaseRow
+from MedPrepLib.card.facts import CardInput, CaseRow, counts_in
 from MedPrepLib.card.markup import code, inline, table
 from MedPrepLib.report.strata import age_band
 from MedPrepLib.report.summary import meaning
 from MedPrepLib.report.text import NOTHING, dice, plural
-from MedPrepLib.results import LeakageProof
+from MedPrepLib.results import LeakageProof, patients_of
 from MedPrepLib.tables import AgreementRow
 
 NOT_STATED = "not stated"
@@ -56,8 +56,12 @@ def by_age(card: CardInput) -> str:
 
 
 def by_label(card: CardInput) -> str:
-    """Every label: its value and code, and how many cases of each set show it."""
+    """Every label: its value and code, how many cases of each set show it, and how often."""
     shown = [(c.set, frozenset(c.labels.split())) for c in card.cases]
+    boxes, slices = Counter[int](), Counter[int]()
+    for case in card.cases:
+        boxes.update(counts_in(case.boxes))
+        slices.update(counts_in(case.slices))
     rows = []
     for label in card.manifest.schema:
         term, value = label.terminology, str(label.value)
@@ -66,8 +70,10 @@ def by_label(card: CardInput) -> str:
         rows.append((
             inline(label.name), value, inline(meant) or NOTHING,
             f"{sets.total():,}", f"{sets['train']:,}", f"{sets['test']:,}",
+            f"{boxes[label.value]:,}", f"{slices[label.value]:,}",
         ))  # fmt: skip
-    return table(("label", "value", "code", "cases that show it", "train", "test"), rows)
+    header = ("label", "value", "code", "cases that show it", "train", "test", "boxes", "slices")
+    return table(header, rows)
 
 
 def by_set(card: CardInput) -> str:
@@ -152,15 +158,11 @@ def _people(card: CardInput, what: str, key: Callable[[CaseRow], str], order: It
 def _counts(cases: Sequence[CaseRow]) -> tuple[str, ...]:
     sets = Counter(case.set for case in cases)
     return (
-        f"{_distinct((c.center, c.patient) for c in cases):,}",
+        f"{len(patients_of(cases)):,}",
         f"{len(cases):,}",
         f"{sets['train']:,}",
         f"{sets['test']:,}",
     )
-
-
-def _distinct(things: Iterable[Hashable]) -> int:
-    return len(set(things))
 
 
 def sizes(card: CardInput) -> str:

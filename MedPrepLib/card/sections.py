@@ -108,17 +108,32 @@ def rule_of_agreement(card: CardInput) -> str:
 
 
 def reference(card: CardInput) -> str:
-    """How the mask of a case was made of its readings."""
+    """How masks, boxes and slice labels were made of what raters drew."""
     consensus = card.settings.consensus
     ways = Counter(c.reference or "none" for c in card.cases)
     counted = "; ".join(f"{inline(way)}: {count:,}" for way, count in sorted(ways.items()))
-    rule = f"Where several raters drew: {METHODS[consensus.method]}; ties go to "
+    ties = inline(consensus.ties)
+    rule = f"Where several raters drew: {METHODS[consensus.method]}; ties go to {ties}. "
     raters = Counter(c.readings for c in card.cases)
     read = "; ".join(f"{n} readings: {count:,}" for n, count in sorted(raters.items()))
     return (
-        f"{rule}{inline(consensus.ties)}. "
+        f"{rule}{_targets(card)}"
         f"Cases by the way their mask was made: {counted or 'none'}. "
-        f"Cases by number of readings: {read or 'none'}. Every reading is in the case file, too."
+        f"Cases by number of masks read: {read or 'none'}. Every mask that was read is in the case "
+        "file, too."
+    )
+
+
+def _targets(card: CardInput) -> str:
+    """How raters' own boxes and slice labels became one, where a task is about them."""
+    if card.manifest.task == "segmentation":
+        return ""
+    quorum, iou = card.settings.consensus.box_quorum, card.settings.agree.box_iou
+    needed = f"{plural(quorum, 'rater')} (all, where fewer looked)" if quorum else "more than half"
+    return (
+        f"Boxes that raters drew themselves: those that {needed} drew, at an intersection over "
+        f"union of {iou:g} or more; slice labels: those of most raters. What nobody drew so is "
+        "derived from masks. The boxes and slice labels of single raters are not kept. "
     )
 
 

@@ -49,7 +49,7 @@ def _of_cohort(place: Path) -> Iterator[Entry]:
     for case in index.cases:
         yield Entry(
             case.id,
-            f"{case.center}\x1f{case.patient}",
+            f"{case.center}\x1f{case.person or case.patient}",
             str(place),
             "case",
             validated_once(case.fold, case.split, folds),

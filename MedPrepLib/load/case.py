@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,6 +134,28 @@ def read_attributes(path: Path | str) -> dict[str, Any]:
     """The attributes of a case file without its voxels; errors as for :func:`read_case`."""
     with opened(path) as file:
         return _attributes(file, path)
+
+
+@dataclass(frozen=True, eq=False)
+class CaseRecord:
+    """What a case file tells without its voxels; ``boxes`` and ``slices`` count per label value."""
+
+    attributes: dict[str, Any]
+    boxes: dict[int, int]
+    slices: dict[int, int]
+
+
+def read_record(path: Path | str) -> CaseRecord:
+    """Attributes, boxes and labeled slices of a case file; errors as for :func:`read_case`."""
+    with opened(path) as file:
+        attributes = _attributes(file, path)
+        with damage_named(attributes["case_id"], path):
+            _require_members(file, attributes, schema_from(json.loads(attributes["labels"])))
+            boxes = Counter(_table(file, "targets/box_labels", (0,)).tolist())
+            slices: Counter[int] = Counter()
+            for value, start, stop in _table(file, "targets/slices", (0, 3)).tolist():
+                slices[value] += stop - start
+    return CaseRecord(attributes, dict(boxes), dict(slices))
 
 
 def schema_from(labels: list[dict[str, Any]]) -> LabelSchema:

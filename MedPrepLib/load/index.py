@@ -34,7 +34,8 @@ class NoSuchCaseError(MedPrepError, KeyError):
 class IndexEntry:
     """One case: who, where, in which part, and its file relative to the cohort.
 
-    ``annotated`` is False where nobody drew a mask: it is all zero then.
+    ``annotated`` is False where nobody drew a mask: it is all zero then. ``person``: equal for all
+    cases of what may be one patient under several names; empty: ``patient`` is that name.
     """
 
     id: str
@@ -47,6 +48,7 @@ class IndexEntry:
     size_bytes: int
     sha256: str
     annotated: bool = True
+    person: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ def entry_of(row: dict[str, Any], version: int = layout.FORMAT_VERSION) -> Index
         size_bytes=shard["size"],
         sha256=shard["sha256"],
         annotated=bool(row.get("annotated", True)),
+        person=str(row.get("person", "")),
     )
 
 

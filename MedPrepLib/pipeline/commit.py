@@ -142,6 +142,7 @@ def _row(result: CaseResult, shard: ShardFile, plan: SplitPlan) -> ManifestCase:
         shard=shard,
         findings=tuple(sorted({f.code for f in result.findings})),
         annotated=result.consensus is not None,
+        person=result.person,
     )
 
 

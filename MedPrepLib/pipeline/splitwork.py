@@ -13,7 +13,7 @@ from MedPrepLib.config import Study, parse_study
 from MedPrepLib.errors import CohortError, ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, normalized_id
-from MedPrepLib.issuers import Doubt, doubtful_issuers
+from MedPrepLib.issuers import Doubt, Key, doubtful_issuers
 from MedPrepLib.leakage import RULES, Compared, Evidence
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.manifest import read_manifest
@@ -50,7 +50,9 @@ def split_cases(
     """Place the included cases; suspected leaks become findings of their cases."""
     study = order.study
     candidates = {names.cases[c.case.id]: c for c in scanned.candidates}
-    members = _members(results, candidates, key)
+    doubts = doubtful_issuers(candidates[r.id].case for r in results if r.included)
+    results = _counted_once(results, candidates, doubts)
+    members = _members(results, candidates, doubts, key)
     near = _near(members, study.split.near_duplicate, ledger)
     suspected = judged(leaks(members, near), study.screen.severity)
     told = tuple(
@@ -91,11 +93,29 @@ def _near(members: Sequence[Member], limit: float, ledger: Ledger) -> tuple[Evid
     return near
 
 
+def _counted_once(
+    results: Sequence[CaseResult],
+    candidates: Mapping[str, Candidate],
+    doubts: Mapping[str, Doubt],
+) -> list[CaseResult]:
+    """The results, with one name for all cases of what may be one patient under several."""
+    keys = {r.id: doubts[own].key for r in results if (own := candidates[r.id].case.id) in doubts}
+    first: dict[Key, str] = {}
+    for result in results:
+        if key := keys.get(result.id):
+            first[key] = min(result.patient, first.get(key, result.patient))
+    return [
+        msgspec.structs.replace(r, person=first[keys[r.id]]) if r.id in keys else r for r in results
+    ]
+
+
 def _members(
-    results: Sequence[CaseResult], candidates: Mapping[str, Candidate], key: SiteKey
+    results: Sequence[CaseResult],
+    candidates: Mapping[str, Candidate],
+    doubts: Mapping[str, Doubt],
+    key: SiteKey,
 ) -> list[Member]:
     included = [result for result in results if result.included]
-    doubts = doubtful_issuers(candidates[result.id].case for result in included)
     return [_member(result, candidates[result.id], doubts, key) for result in included]
 
 
@@ -113,6 +133,7 @@ def _member(
         links=(*_links(candidate, key), *_same_id(candidate, doubts, key)),
         slices=result.slice_hashes,
         fingerprint=result.fingerprint,
+        person=result.person,
     )
 
 

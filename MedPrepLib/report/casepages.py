@@ -19,6 +19,7 @@ from MedPrepLib.results import (
     PairAgreement,
     ReadingResult,
     Statistics,
+    person_of,
 )
 from MedPrepLib.tables import likely_cause
 
@@ -98,14 +99,14 @@ def case_pages(report: ReportInput, apart: Mapping[str, tuple[Apart, ...]]) -> t
     names = page_names([case.id for case in report.ordered])
     patients: dict[tuple[str, str], list[str]] = defaultdict(list)
     for case in report.ordered:
-        patients[case.center, case.patient].append(case.id)
+        patients[person_of(case)].append(case.id)
     return tuple(
         _page(
             report,
             case,
             names[case.id],
             apart.get(case.id, ()),
-            [other for other in patients[case.center, case.patient] if other != case.id],
+            [other for other in patients[person_of(case)] if other != case.id],
         )
         for case in report.ordered
     )

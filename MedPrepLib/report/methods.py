@@ -9,8 +9,9 @@ from MedPrepLib.report.agreement import AgreementView
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.quarantine import readmitted_sentence
 from MedPrepLib.report.sets import SetsView
-from MedPrepLib.report.summary import patients_of, primary_reason, raters_of
+from MedPrepLib.report.summary import primary_reason, raters_of
 from MedPrepLib.report.text import RULES, dice, listing, number, percent, plural
+from MedPrepLib.results import patients_of
 
 METHODS = {
     "majority": "majority vote of the raters, voxel by voxel",

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from MedPrepLib.report.model import ReportInput
-from MedPrepLib.report.summary import patients_of
 from MedPrepLib.report.text import listing, percent, plural
-from MedPrepLib.results import CaseResult
+from MedPrepLib.results import CaseResult, patients_of, person_of
 
 MAX_LABELS = 6
 
@@ -171,7 +170,7 @@ def _leaks(parts: dict[str, list[CaseResult]]) -> str:
     images: dict[str, set[str]] = defaultdict(set)
     for name, cases in parts.items():
         for case in cases:
-            people[case.center, case.patient].add(name)
+            people[person_of(case)].add(name)
             if case.pixel_hash:
                 images[case.pixel_hash].add(name)
     both = sum(len(names) > 1 for names in people.values())

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from MedPrepLib.report.model import ReportInput
-from MedPrepLib.report.summary import patients_of
 from MedPrepLib.report.text import NOTHING, plural
-from MedPrepLib.results import CaseResult, Person, people_of
+from MedPrepLib.results import CaseResult, Person, patients_of, people_of
 from MedPrepLib.sharing.groups import grouped, row_of
 
 AGE_EDGES = (18, 40, 60, 80)
@@ -135,7 +134,7 @@ def _notice(report: ReportInput, k: int) -> str:
             row_of(
                 case.id,
                 case.center,
-                case.patient,
+                case.person or case.patient,
                 case.modality,
                 {"sex": case.sex, "age_years": case.age_years, "manufacturer": case.device},
             )

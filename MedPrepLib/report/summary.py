@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from MedPrepLib.agree.pairs import person
@@ -11,7 +11,7 @@ from MedPrepLib.catalog import find_kind
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.text import NOTHING, dice, listing, median, plural
-from MedPrepLib.results import CaseResult
+from MedPrepLib.results import CaseResult, Person, patients_of, people_of
 
 _STEPS = (
     (("scan",), "reading the files", "readable as volumes"),
@@ -149,16 +149,12 @@ def cohort_table(report: ReportInput) -> tuple[CohortRow, ...]:
     groups: dict[tuple[str, str], list[CaseResult]] = defaultdict(list)
     for case in report.ordered:
         groups[case.center, case.modality].append(case)
-    rows = [_cohort_row(center, modality, groups[center, modality])
+    everybody = people_of(report.included)
+    rows = [_cohort_row(center, modality, groups[center, modality], everybody)
             for center, modality in sorted(groups)]  # fmt: skip
     if len(rows) > 1:
-        rows.append(_cohort_row("All centers", "", report.ordered, total=True))
+        rows.append(_cohort_row("All centers", "", report.ordered, everybody, total=True))
     return tuple(rows)
-
-
-def patients_of(cases: Iterable[CaseResult]) -> set[tuple[str, str]]:
-    """The distinct people, each within a center."""
-    return {(case.center, case.patient) for case in cases}
 
 
 def raters_of(cases: Iterable[CaseResult]) -> tuple[str, ...]:
@@ -167,10 +163,16 @@ def raters_of(cases: Iterable[CaseResult]) -> tuple[str, ...]:
 
 
 def _cohort_row(
-    center: str, modality: str, cases: Sequence[CaseResult], *, total: bool = False
+    center: str,
+    modality: str,
+    cases: Sequence[CaseResult],
+    everybody: Mapping[tuple[str, str], Person],
+    *,
+    total: bool = False,
 ) -> CohortRow:
+    """``everybody``: of the whole cohort, so that one patient has one sex and age in all rows."""
     included = [case for case in cases if case.included]
-    people = {(case.center, case.patient): case for case in included}.values()
+    people = [everybody[who] for who in sorted(patients_of(included))]
     sexes = Counter(person.sex for person in people)
     ages = [person.age_years for person in people if person.age_years is not None]
     devices = sorted({case.device for case in included if case.device})

@@ -40,7 +40,7 @@ from MedPrepLib.results.lesions import (
     LesionPair,
     PairLesions,
 )
-from MedPrepLib.results.people import Person, people_of
+from MedPrepLib.results.people import Person, patients_of, people_of, person_of
 from MedPrepLib.results.readmission import Readmission
 from MedPrepLib.results.split import LeakageProof, Prevalence, SplitSummary
 from MedPrepLib.results.targets import (
@@ -92,5 +92,7 @@ __all__ = [
     "Unit",
     "Verdict",
     "WorstSlice",
+    "patients_of",
     "people_of",
+    "person_of",
 ]

@@ -116,6 +116,9 @@ class CaseResult(msgspec.Struct, frozen=True):
     """File name of the overlay picture in the private folder; empty when there is none."""
     readmitted: tuple[Readmission, ...] = ()
     """Rejecting findings that people accepted; they count as notes."""
+    person: str = ""
+    """Public name under which the patient is counted, where one id came with and without its
+    issuer, or with two spellings of it; empty: ``patient``."""
     heard: tuple[Overheard, ...] = ()
     """What libraries said while the case was done; for the private log."""
 

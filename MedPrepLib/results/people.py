@@ -1,4 +1,9 @@
-"""Who the patients of a cohort are: one rule for every table that counts them by sex and age."""
+"""Who the patients of a cohort are: one rule for everything that counts them.
+
+An id that comes with its issuer in one export and without in another gives two public names
+(issuers.py). They stay in use, for they may stand in a cohort already; whoever counts people counts
+such a pair once, by the name that is told beside them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
-class Told(Protocol):
-    """A case, and what is told of whom it shows."""
+class Named(Protocol):
+    """A case, and the names of whom it shows."""
 
     @property
     def center(self) -> str:
@@ -16,7 +21,15 @@ class Told(Protocol):
 
     @property
     def patient(self) -> str:
-        """The public name of the person."""
+        """The public name that goes with the id and its issuer."""
+
+    @property
+    def person(self) -> str:
+        """The name under which the patient is counted; empty: ``patient``."""
+
+
+class Told(Named, Protocol):
+    """And what is told of them."""
 
     @property
     def sex(self) -> str:
@@ -34,15 +47,25 @@ class Person(NamedTuple):
     age_years: int | None
 
 
+def person_of(case: Named) -> tuple[str, str]:
+    """Center and public name by which cases of one person are known; equal for equal people."""
+    return case.center, case.person or case.patient
+
+
+def patients_of(cases: Iterable[Named]) -> set[tuple[str, str]]:
+    """The distinct people, each within a center."""
+    return {person_of(case) for case in cases}
+
+
 def people_of(cases: Iterable[Told]) -> dict[tuple[str, str], Person]:
-    """The patients by center and public name, in the order of their first cases.
+    """The patients by person_of, in the order of their first cases.
 
     Everybody is counted at the youngest age: a patient who comes again is older, and stays in the
     band that the first visit gave.
     """
     own: dict[tuple[str, str], list[Told]] = defaultdict(list)
     for case in cases:
-        own[case.center, case.patient].append(case)
+        own[person_of(case)].append(case)
     return {who: _person(cases) for who, cases in own.items()}
 
 

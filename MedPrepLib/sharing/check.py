@@ -44,7 +44,7 @@ def share_check(cohort: Path, k: int = 0) -> ShareCheck:
     rows = []
     for case in manifest.cases:
         meta = json.loads(read_attributes(cohort / case.shard.name)["meta"])
-        rows.append(row_of(case.id, case.center, case.patient, case.modality, meta))
+        rows.append(row_of(case.id, case.center, case.person or case.patient, case.modality, meta))
     faces = faces_in(cohort, manifest)
     return ShareCheck(
         groups=grouped(rows, k or privacy.min_group),

@@ -27,7 +27,7 @@ class QuasiIdentifiers(msgspec.Struct, frozen=True, order=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A case, whose it is, and how it looks."""
+    """A case, whose it is (one name per person), and how it looks."""
 
     case: str
     patient: str

@@ -49,7 +49,7 @@ def _in_proportion(
     while people(test) + people(chosen) < needed and any(lots.values()):
         name = max((n for n in lots if lots[n]), key=lambda n: (missing[n], n))
         chosen.append(lots[name].pop(0))
-        missing[name] -= len(chosen[-1].patients)
+        missing[name] -= chosen[-1].people
     return chosen
 
 

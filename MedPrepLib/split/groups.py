@@ -16,13 +16,17 @@ NEGATIVE = "negative"
 
 @dataclass(frozen=True)
 class Group:
-    """People who must stay together, usually one patient. ``classes`` is never empty."""
+    """People who must stay together, usually one patient. ``classes`` is never empty.
+
+    ``patients``: their public names; ``people``: how many they are, for a person may have two.
+    """
 
     name: str
     patients: frozenset[str]
     centers: frozenset[str]
     cases: tuple[str, ...]
     classes: frozenset[str]
+    people: int
 
 
 def groups_of(members: Sequence[Member], near: Iterable[Evidence]) -> list[Group]:
@@ -50,12 +54,13 @@ def _group(members: Sequence[Member]) -> Group:
         centers=frozenset(m.center for m in members),
         cases=tuple(m.id for m in members),
         classes=frozenset[str]().union(*(m.classes for m in members)) or frozenset((NEGATIVE,)),
+        people=len({m.person or m.patient for m in members}),
     )
 
 
 def people(groups: Iterable[Group]) -> int:
     """How many patients there are in some groups."""
-    return sum(len(group.patients) for group in groups)
+    return sum(group.people for group in groups)
 
 
 def class_counts(groups: Iterable[Group]) -> dict[str, int]:
@@ -63,7 +68,7 @@ def class_counts(groups: Iterable[Group]) -> dict[str, int]:
     counts: dict[str, int] = defaultdict(int)
     for group in groups:
         for name in group.classes:
-            counts[name] += len(group.patients)
+            counts[name] += group.people
     return dict(sorted(counts.items()))
 
 

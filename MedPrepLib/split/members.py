@@ -25,6 +25,8 @@ class Member(msgspec.Struct, frozen=True):
     """Keyed hashes of UIDs as ``study:...`` and ``frame:...``: equal ones tie patients together."""
     slices: tuple[str, ...] = ()
     fingerprint: str = ""
+    person: str = ""
+    """The name under which the patient is counted; empty: ``patient``."""
 
     @property
     def subject(self) -> Subject:

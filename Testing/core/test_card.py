@@ -446,12 +446,12 @@ def made(count: int, *, text: str = "", card: Card | None = None) -> CardInput:
         config=public_text(study), config_hash="cd" * 32, recipe_hash="ab" * 32,
         schema=study.schema(), cases=cases, key_id=text,
         files=(ShardFile("report/index.html", 10, "ef" * 32),),
-        split=SplitSummary(0.2, count, count // 5, count, count // 5, (name,), {}, proof),
+        split=SplitSummary(0.2, count, count // 5, count, count // 5, (name,), leakage=proof),
     )  # fmt: skip
     rows = [
-        CaseRow(c.id, c.patient, c.center, c.modality, c.split, c.fold, "F", 20 + n % 70, 3,
-                text or "majority", "3 7", 512, 512, 100 + n % 9, 0.7, 0.7, 1.5, "CLIPPED",
-                c.shard.name, c.shard.size, c.shard.sha256)
+        CaseRow(c.id, c.patient, c.patient, c.center, c.modality, c.split, c.fold, "F", 20 + n % 70,
+                3, text or "majority", "3 7", "3:2", "3:9 7:1", 512, 512, 100 + n % 9,
+                0.7, 0.7, 1.5, "CLIPPED", c.shard.name, c.shard.size, c.shard.sha256)
         for n, c in enumerate(cases)
     ]  # fmt: skip
     pairs = [
