@@ -23,6 +23,6 @@ QUORUM_LOWERED = _note(
 )
 TIES_NOT_UNDECIDED = _review(
     "TIES_NOT_UNDECIDED",
-    "Ties are to stay undecided, but boxes and slice labels have no value that training ignores.",
+    "Ties are to stay undecided, but for boxes there is no mark that training could ignore.",
     "Decide them in a review, ask another rater to break the ties, or choose another tie rule.",
 )

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int32]
 
+UNDECIDED_SLICE = 255
+"""In tables of slice labels: raters are divided, and ties stay undecided."""
+
 
 @dataclass(frozen=True, eq=False)
 class CaseHead:
@@ -60,14 +63,16 @@ class LoadedCase(CaseHead):
     """One case as it was packed: its head, and everything else.
 
     ``image`` int16 or float32 and ``mask`` (label values), both (k, j, i) and writable.
-    ``slices`` (n, 3): label value, first slice, end slice (exclusive). ``foreground``: for each
-    label name coordinates (n, 3) in the order k, j, i. ``consensus`` is what
+    ``slices`` (n, 3): label value, first slice, end slice (exclusive); ``undecided_slices`` (n, 3):
+    the same of slices on which raters are divided, where ties stay undecided. ``foreground``: for
+    each label name coordinates (n, 3) in the order k, j, i. ``consensus`` is what
     results.ConsensusRecord holds.
     """
 
     image: VoxelArray
     mask: VoxelArray
     slices: IntArray
+    undecided_slices: IntArray
     foreground: dict[str, IntArray]
     readings: dict[str, Segmentation]
     consensus: dict[str, Any] | None
@@ -85,11 +90,15 @@ class LoadedCase(CaseHead):
         return Volume(self.image, self.geometry)
 
     def slice_labels(self) -> npt.NDArray[np.uint8]:
-        """Which label is present on which slice: (slices, labels), labels in schema order."""
+        """Which label is present on which slice: (slices, labels), labels in schema order.
+
+        1 present, 0 absent, UNDECIDED_SLICE (255) for a loss function to leave out.
+        """
         columns = {label.value: n for n, label in enumerate(self.labels)}
         table = np.zeros((self.image.shape[0], len(self.labels)), dtype=np.uint8)
-        for value, start, stop in self.slices.tolist():
-            table[start:stop, columns[value]] = 1
+        for mark, rows in ((1, self.slices), (UNDECIDED_SLICE, self.undecided_slices)):
+            for value, start, stop in rows.tolist():
+                table[start:stop, columns[value]] = mark
         return table
 
 
@@ -232,6 +241,7 @@ def _case(file: h5py.File, attributes: dict[str, Any], everything: bool) -> Load
         image=read_whole(file["image"]),
         mask=read_whole(file["mask"]),
         slices=_table(file, "targets/slices", (0, 3)),
+        undecided_slices=_ranges(attributes.get("undecided_slices", "[]")),
         foreground=_foreground(file, head.labels) if everything else {},
         readings=_readings(file, attributes, head.geometry) if everything else {},
         consensus=json.loads(attributes["consensus"]),
@@ -268,6 +278,13 @@ def _table(file: h5py.File, name: str, empty: tuple[int, ...]) -> IntArray:
     if rows.shape[1:] != empty[1:]:
         raise CohortError(f"{name} has an implausible shape {rows.shape}")
     return rows
+
+
+def _ranges(text: str) -> IntArray:
+    rows = np.array(json.loads(text), dtype=np.int32)
+    if rows.size and (rows.ndim != 2 or rows.shape[1] != 3):
+        raise CohortError(f"undecided_slices has an implausible shape {rows.shape}")
+    return rows.reshape(-1, 3)
 
 
 def _foreground(file: h5py.File, labels: LabelSchema) -> dict[str, IntArray]:

@@ -29,7 +29,7 @@ class CohortDataset:
     ``pad_value`` (what lies outside of the body, as the model sees it). A
     detection cohort adds ``boxes`` (n, 6) and ``box_labels`` (n,), see load.LoadedCase; a
     classification cohort adds ``labels`` (labels,) and ``slice_labels`` (k, labels), 1 where the
-    label is present, in schema order.
+    label is present, 0 where it is absent and 255 where that is undecided, in schema order.
 
     window: None gives stored values (int16 HU or float32). To [0, 1]: a name of the study file
     ("lung") maps a CT by that window in HU, and everything else by "percentiles"; those are the
@@ -121,5 +121,9 @@ def _task_items(task: str, case: LoadedCase) -> Item:
         return {"boxes": case.boxes, "box_labels": case.box_labels}
     if task == "classification":
         slices = case.slice_labels()
-        return {"labels": slices.max(axis=0), "slice_labels": slices}
+        decided = (slices == 1).any(axis=0)
+        return {
+            "labels": np.where(decided, np.uint8(1), slices.max(axis=0)),
+            "slice_labels": slices,
+        }
     return {}

@@ -128,6 +128,9 @@ def attributes_of(
     }
     if case.ignore_value is not None:
         record["ignore_value"] = case.ignore_value
+    if case.targets is not None and case.targets.undecided:
+        rows = [[schema.named(s.label).value, s.start, s.stop] for s in case.targets.undecided]
+        record["undecided_slices"] = layout.canonical_json(rows)
     return {**record, "record_sha256": layout.record_hash(record)}
 
 

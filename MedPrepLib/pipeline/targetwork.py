@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.pipeline import reviewwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
 from MedPrepLib.results import Box, SliceLabels, SliceRange, Targets
+
+if TYPE_CHECKING:
+    from MedPrepLib.consensus.slices import SliceConsensus
 
 Target = TypeVar("Target", Box, SliceRange)
 
@@ -76,7 +79,7 @@ def _merged_boxes(
         message = f"{quorum} rater(s) looked for boxes, box_quorum is {study.consensus.box_quorum}"
         said.append(catalog.QUORUM_LOWERED.at(item, message))
     halves = sum(2 * len(found.raters) == len(readings) for found in merged.dissent)
-    said += _ties(study.consensus, f"{halves} box(es)", halves, "were left out", item)
+    said += _halves(study.consensus, halves, item)
     if len(readings) > 1:
         names = study.schema().names
         both = {**readings, CONSENSUS: boxes}
@@ -88,14 +91,16 @@ def _noted_slices(
     task: CaseTask, draft: Draft, made: Targets, reviewed: SliceLabels | None
 ) -> tuple[Targets, Draft]:
     """The slices that most raters noted, or the reviewed ones, for every label looked for."""
-    if reviewed is None and draft.slice_readings:
-        reviewed, draft = _voted_slices(task, draft)
-    if reviewed is None:
+    if reviewed is not None:
+        return _with_slices(task, made, reviewed.ranges, reviewed.annotated), draft
+    if not draft.slice_readings:
         return made, draft
-    return _with_slices(task, made, reviewed.ranges, reviewed.annotated), draft
+    voted, draft = _voted_slices(task, draft)
+    made = _with_slices(task, made, voted.labels.ranges, voted.labels.annotated)
+    return msgspec.structs.replace(made, undecided=voted.undecided), draft
 
 
-def _voted_slices(task: CaseTask, draft: Draft) -> tuple[SliceLabels, Draft]:
+def _voted_slices(task: CaseTask, draft: Draft) -> tuple[SliceConsensus, Draft]:
     """The slices of one reading per person, with what is to be said of the vote."""
     from MedPrepLib.agree.sets import judge_sets_against
     from MedPrepLib.agree.slices import first_slices
@@ -104,22 +109,26 @@ def _voted_slices(task: CaseTask, draft: Draft) -> tuple[SliceLabels, Draft]:
     study, item, names = task.study, draft.case.id, task.study.schema().names
     readings = first_slices(draft.slice_readings)
     voted = vote_slices(readings, names, study.consensus.ties)
-    tied = sum(voted.tied.values())
-    rule = "background" if study.consensus.ties == "undecided" else study.consensus.ties
-    said = list(_ties(study.consensus, f"{tied} slice(s)", tied, f"went to {rule}", item))
+    said: list[Finding] = []
+    if tied := sum(voted.tied.values()):
+        ties = study.consensus.ties
+        became = "stay undecided" if ties == "undecided" else f"went to {ties}"
+        message = f"{tied} slice(s) without a majority {became}"
+        said.append(catalog.CONSENSUS_TIES.at(item, message))
     if len(readings) > 1:
         both = (*readings, voted.labels)
         said += judge_sets_against(None, both, names, study.agree, item)
-    return voted.labels, draft.plus(*said)
+    return voted, draft.plus(*said)
 
 
-def _ties(how: Consensus, what: str, tied: int, became: str, item: str) -> Iterator[Finding]:
-    """What is said of boxes or slices that half of the raters marked and half did not."""
+def _halves(how: Consensus, tied: int, item: str) -> Iterator[Finding]:
+    """What is said of boxes that half of the raters drew and half did not."""
     if not tied:
         return
-    yield catalog.CONSENSUS_TIES.at(item, f"{what} without a majority {became}")
+    message = f"{tied} box(es) without a majority were left out"
+    yield catalog.CONSENSUS_TIES.at(item, message)
     if how.ties == "undecided":
-        yield catalog.TIES_NOT_UNDECIDED.at(item, f"{what} without a majority {became}")
+        yield catalog.TIES_NOT_UNDECIDED.at(item, message)
 
 
 def _labels_of(found: Iterable[Box]) -> frozenset[str]:

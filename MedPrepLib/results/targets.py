@@ -61,11 +61,16 @@ class MergedBox(msgspec.Struct, Generic[AnyBox], frozen=True):
 
 
 class Targets(msgspec.Struct, frozen=True):
-    """What a model can be trained to predict, derived from the consensus."""
+    """What a model can be trained to predict, derived from the consensus.
+
+    ``undecided``: slices of which half of the raters say that they show a label, where the tie rule
+    leaves them undecided; ``slices`` holds none of them.
+    """
 
     voxels: dict[str, int]
     boxes: tuple[Box, ...]
     slices: tuple[SliceRange, ...]
+    undecided: tuple[SliceRange, ...] = ()
 
     @property
     def present(self) -> frozenset[str]:

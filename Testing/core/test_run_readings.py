@@ -10,7 +10,7 @@ from core.drawn_readings import GRID, draw_box, draw_mask, finished, image
 
 from MedPrepLib.export import export_cohort
 from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
-from MedPrepLib.load import open_cohort
+from MedPrepLib.load import CohortDataset, open_cohort
 from MedPrepLib.pipeline import Summary
 from MedPrepLib.segmentation import Segment, Segmentation
 
@@ -275,16 +275,36 @@ def test_a_repeated_reading_is_not_judged_against_the_others(tmp_path, masks) ->
     assert said(finished(tmp_path), "LOW_AGREEMENT") == []
 
 
-@pytest.mark.parametrize("draw", [two_boxes, two_slices])
-def test_ties_that_cannot_stay_undecided_are_told(tmp_path, masks, draw) -> None:
-    draw(masks)
+def test_boxes_that_cannot_stay_undecided_are_told(tmp_path, masks) -> None:
+    two_boxes(masks)
     summary = finished(tmp_path, '[consensus]\nties = "undecided"\n')
-    ((severity, message),) = said(summary, "TIES_NOT_UNDECIDED")
-    assert severity == "review"
-    assert message in (
-        "2 box(es) without a majority were left out",
-        "5 slice(s) without a majority went to background",
-    )
+    message = "2 box(es) without a majority were left out"
+    assert said(summary, "TIES_NOT_UNDECIDED") == [("review", message)]
+
+
+def test_slices_without_a_majority_stay_undecided_in_the_packed_labels(tmp_path, masks) -> None:
+    for rater, rows in (
+        ("ana", ("tumor,3,6", "cyst,,")),
+        ("ben", ("tumor,4,9", "cyst,2,4")),
+    ):
+        (masks / f"{rater}.slices.csv").write_text("\n".join(("label,start,stop", *rows)))
+    settings = '[labels.cyst]\nvalue = 5\n[consensus]\nties = "undecided"\n'
+    summary = finished(tmp_path, settings, task="classification")
+    assert said(summary, "TIES_NOT_UNDECIDED") == []
+    assert said(summary, "CONSENSUS_TIES") == [
+        ("note", "6 slice(s) without a majority stay undecided")
+    ]
+    packed = open_cohort(tmp_path / "cohort").read("north_p1_c1")
+    assert packed.slices.tolist() == [[3, 4, 6]]
+    assert packed.undecided_slices.tolist() == [[3, 3, 4], [3, 6, 9], [5, 2, 4]]
+    tumor, cyst = packed.slice_labels().T.tolist()
+    assert tumor == [0, 0, 0, 255, 1, 1, 255, 255, 255, 0, 0, 0]
+    assert cyst == [0, 0, 255, 255, *[0] * 8]
+    (item,) = CohortDataset(tmp_path / "cohort", None, as_torch=False)
+    assert item["slice_labels"].T.tolist() == [tumor, cyst]
+    assert item["labels"].tolist() == [1, 255]  # somewhere for sure; perhaps nowhere
+    assert summary.included[0].targets is not None
+    assert summary.included[0].targets.present == {"tumor"}
 
 
 def test_one_rater_alone_does_not_stop_a_run_that_wants_two(tmp_path, masks) -> None:

@@ -228,6 +228,21 @@ def test_slice_labels_that_a_reviewer_approved_are_the_target(tmp_path, masks):
     ]
 
 
+def test_slices_that_raters_are_divided_on_are_decided_by_a_review(tmp_path, masks):
+    for rater, start in (("ana", 2), ("ben", 4)):
+        (masks / f"{rater}.slices.csv").write_text(f"label,start,stop\ntumor,{start},6\n")
+    undecided = '[consensus]\nties = "undecided"\n'
+    finished(tmp_path, undecided)
+    assert packed(tmp_path).undecided_slices.tolist() == [[3, 2, 4]]
+    review = Review(CASE, "eva", "approved", drawn=(DrawnFile("slices", "", ""),))
+    text = b"label,start,stop\ntumor,3,6\n"
+    store = ReviewStore(tmp_path / "reviews")
+    store.save(review, {"slices": lambda path: path.write_bytes(text)})
+    finished(tmp_path, undecided)
+    assert packed(tmp_path).slices.tolist() == [[3, 3, 6]]
+    assert packed(tmp_path).undecided_slices.tolist() == []
+
+
 def test_an_image_that_only_a_reviewer_drew_on_is_a_case(tmp_path):
     image_and_masks(tmp_path)
     save_mask(tmp_path, Review(CASE, "eva", "approved"), drawing(block(slice(5, 12))))

@@ -216,8 +216,7 @@ class Consensus(Section, frozen=True):
         Meta(
             pattern=r"^(background|foreground|undecided|rater:.+)$",
             description="background, foreground (the tied label), undecided (a value that "
-            "training ignores; of slices: background, and reviewed), or rater:<name>; boxes "
-            "go by box_quorum",
+            "training ignores, in masks and slice labels), or rater:<name>; boxes go by box_quorum",
             extra_json_schema={"codes": ["CONSENSUS_TIES", "TIES_NOT_UNDECIDED"], "unit": ""},
         ),
     ] = "background"
