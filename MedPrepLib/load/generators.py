@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from MedPrepLib.load.dataset import CohortDataset, Item
-from MedPrepLib.load.patches import PatchDataset
+from MedPrepLib.load.patches import PatchDataset, PatchError
 
 Signature = dict[str, tuple[tuple[int | None, ...], str]]
 
@@ -27,14 +27,31 @@ def source_of(dataset: CohortDataset | PatchDataset) -> Callable[[], Iterator[It
     """A function that begins an epoch, as from_generator wants it: each call is one epoch later.
 
     Items hold numpy arrays, numbers and texts only; the dataset must have ``as_torch=False``.
+    PatchError where an array is of another type than that of the first item, which is the one in
+    the signature: TensorFlow would convert it and say nothing, a PET to integers.
     """
     epochs = iter(range(1 << 62))
 
     def begin() -> Iterator[Item]:
         dataset.set_epoch(next(epochs))
-        return iter(dataset)
+        return _of_one_type(dataset)
 
     return begin
+
+
+def _of_one_type(dataset: CohortDataset | PatchDataset) -> Iterator[Item]:
+    first: dict[str, str] = {}
+    for item in dataset:
+        kinds = {name: _row(name, value, whole=False)[1] for name, value in item.items()}
+        first = first or kinds
+        for name, kind in kinds.items():
+            if kind != first[name]:
+                raise PatchError(
+                    f"{name} of case {item['id']} holds {kind}, the first one {first[name]}: cases "
+                    "of several types make no batch as they are stored; a window gives them all "
+                    "one type"
+                )
+        yield item
 
 
 def signature_of(dataset: CohortDataset | PatchDataset) -> Signature:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import pickle
 import warnings
 from pathlib import Path
@@ -18,6 +19,7 @@ from MedPrepLib.export import export_cohort
 from MedPrepLib.images import Volume, to_nibabel
 from MedPrepLib.load import CohortDataset, PatchDataset, read_case
 from MedPrepLib.load.generators import signature_of, source_of
+from MedPrepLib.load.patches import PatchError
 from MedPrepLib.load.withmonai import dictionary_of
 from MedPrepLib.load.withtorchio import subject_of, subjects
 
@@ -148,8 +150,22 @@ def test_a_generator_yields_what_its_signature_says(cohort: Path):
     assert signature["image"] == ((1, None, None, None), "float32")
 
 
+def test_a_generator_refuses_what_tensorflow_would_convert_without_a_word(cohort: Path):
+    """Its from_generator calls numpy.asarray with the type of the signature."""
+    for dataset in (
+        PatchDataset(cohort, SIZE, None, as_torch=False),
+        CohortDataset(cohort, None, as_torch=False),
+    ):
+        dtype = signature_of(dataset)["image"][1]
+        items = source_of(dataset)()
+        for item in itertools.islice(items, 3):
+            assert np.array_equal(np.asarray(item["image"], dtype), item["image"])
+        with pytest.raises(PatchError, match="image of case case-3 holds float32, the first one"):
+            next(items)
+
+
 def test_each_pass_of_a_generator_is_another_epoch(cohort: Path):
-    dataset = PatchDataset(cohort, SIZE, None, as_torch=False)
+    dataset = PatchDataset(cohort, SIZE, None, window="lung", as_torch=False)
     begin = source_of(dataset)
     first, second = ([item["position"].tolist() for item in begin()] for _ in range(2))
     assert first != second
