@@ -54,6 +54,17 @@ def doubtful_issuers(cases: Iterable[Case]) -> Mapping[str, Doubt]:
     return found
 
 
+def counted_names(doubts: Mapping[str, Doubt], names: Mapping[str, str]) -> dict[str, str]:
+    """One public name for all cases that a doubt ties together, by case: the first of theirs.
+
+    ``names``: the public name of the patient, by case; cases without doubt are not in the result.
+    """
+    first: dict[Key, str] = {}
+    for case, doubt in doubts.items():
+        first[doubt.key] = min(names[case], first.get(doubt.key, names[case]))
+    return {case: first[doubt.key] for case, doubt in doubts.items()}
+
+
 def _doubts(key: Key, cases: Iterable[Case]) -> dict[str, Doubt]:
     own = list(cases)
     if len({case.patient.issuer for case in own}) < 2:

@@ -64,7 +64,7 @@ def shareable_facts(
         "center": case.patient.center,
         "sex": case.patient.sex,
         "age_years": shareable_age(case.patient.age_years, privacy.age_step_years),
-        "age_capped": True if (case.patient.age_years or 0) >= OLDEST_STATED_AGE else None,
+        "age_capped": True if _is_old(case) and "age_years" not in privacy.leave_out else None,
         "manufacturer": device(scan.manufacturer),
         "model": model,
         "kvp": scan.kvp,
@@ -93,6 +93,10 @@ def _dicom_facts(scan: Scan) -> dict[str, Fact | None]:
         "lossy": scan.lossy.strip() == "01",
         "study_description_present": bool(scan.study_description.strip()),
     }
+
+
+def _is_old(case: Case) -> bool:
+    return (case.patient.age_years or 0) >= OLDEST_STATED_AGE
 
 
 def shareable_age(age_years: int | None, step: int = 1) -> int | None:

@@ -13,7 +13,7 @@ from MedPrepLib.config import Study, parse_study
 from MedPrepLib.errors import CohortError, ConfigError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names, SiteKey, normalized_id
-from MedPrepLib.issuers import Doubt, Key, doubtful_issuers
+from MedPrepLib.issuers import Doubt, counted_names, doubtful_issuers
 from MedPrepLib.leakage import RULES, Compared, Evidence
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.manifest import read_manifest
@@ -99,13 +99,11 @@ def _counted_once(
     doubts: Mapping[str, Doubt],
 ) -> list[CaseResult]:
     """The results, with one name for all cases of what may be one patient under several."""
-    keys = {r.id: doubts[own].key for r in results if (own := candidates[r.id].case.id) in doubts}
-    first: dict[Key, str] = {}
-    for result in results:
-        if key := keys.get(result.id):
-            first[key] = min(result.patient, first.get(key, result.patient))
+    private = {result.id: candidates[result.id].case.id for result in results}
+    counted = counted_names(doubts, {private[result.id]: result.patient for result in results})
     return [
-        msgspec.structs.replace(r, person=first[keys[r.id]]) if r.id in keys else r for r in results
+        msgspec.structs.replace(result, person=counted.get(private[result.id], ""))
+        for result in results
     ]
 
 

@@ -12,6 +12,7 @@ from MedPrepLib import __version__, catalog, layout
 from MedPrepLib.config import case_recipe
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import Names
+from MedPrepLib.issuers import counted_names, doubtful_issuers
 from MedPrepLib.ledger import Ledger, fingerprint
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.order import CASE_STAGES, Order
@@ -58,17 +59,21 @@ def case_tasks(order: Order, scanned: Scanned, names: Names) -> list[CaseTask]:
     recipe = case_recipe(order.study)
     store = ReviewStore(order.base / order.study.reviews)
     readmitted = in_force(read_readmissions(order.base / order.study.readmitted))
-    models = shared_models(
-        (candidate.case for candidate in scanned.candidates),
-        names.patient_of,
-        order.study.privacy.min_group,
-    )
+    cases = [candidate.case for candidate in scanned.candidates]
+    patients = {case.id: names.patient_of(case) for case in cases}
+    doubts = doubtful_issuers(cases)
+    people = patients | counted_names(doubts, patients)
+    models = shared_models(cases, lambda case: people[case.id], order.study.privacy.min_group)
     tasks = [
         _task(order, candidate, names, store, recipe, last, readmitted)
         for candidate in scanned.candidates
     ]
     tasks = [_with_model(task, models) for task in tasks]
-    return _with_days(tasks) if order.study.privacy.study_days else tasks
+    if not order.study.privacy.study_days:
+        return tasks
+    # Two issuers that are told are two people, whosever the studies without one are.
+    same = {case: doubt for case, doubt in doubts.items() if doubt.issuers < 2}
+    return _with_days(tasks, patients | counted_names(same, patients))
 
 
 def _with_model(task: CaseTask, shared: frozenset[str]) -> CaseTask:
@@ -76,9 +81,12 @@ def _with_model(task: CaseTask, shared: frozenset[str]) -> CaseTask:
     return replace(task, model=model) if model in shared else task
 
 
-def _with_days(tasks: list[CaseTask]) -> list[CaseTask]:
-    """The tasks with what only shows when all of a patient's studies are seen."""
-    dates = {task.name: (task.patient, _study_date(task)) for task in tasks}
+def _with_days(tasks: list[CaseTask], people: Mapping[str, str]) -> list[CaseTask]:
+    """The tasks with what only shows when all of a patient's studies are seen.
+
+    ``people``: a name for the patient of every case, by its private id.
+    """
+    dates = {task.name: (people[task.candidate.case.id], _study_date(task)) for task in tasks}
     days = days_since_first(dates)
     return [replace(task, days=days.get(task.name)) for task in tasks]
 

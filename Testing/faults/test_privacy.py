@@ -272,6 +272,8 @@ def test_texts_of_headers_become_words_of_closed_lists_or_other():
         "lossy": True,
         "study_description_present": True,
     }
+    ageless = shareable_facts(case, "p", Privacy(leave_out=("age_years",)))
+    assert {"age_years", "age_capped"}.isdisjoint(ageless)
     coarse = Privacy(age_step_years=10, leave_out=("sex", "kernel"))
     young = msgspec.structs.replace(case, patient=Patient("7", "north", age_years=47))
     facts = shareable_facts(young, "p", coarse, "Force")
