@@ -48,6 +48,11 @@ def export_cohort(
     require_clean(manifest, accept_burned_in=accept_burned_in)
     if accept_face_risk and not public:
         raise MedPrepError("--accept-face-risk goes with --public")
+    for option, given, own in (("--fold", fold, "monai"), ("--modality", modality, "nnunet")):
+        if given is not None and kind != own:
+            raise MedPrepError(
+                f"{option} goes with --to {own}, not with {kind}: it would be ignored"
+            )
     faces = require_no_face(cohort_dir, manifest, accept=accept_face_risk) if public else Faces()
     _require_nothing_private(cohort_dir)
     _write(open_cohort(cohort_dir), kind, target, allow_network, fold, modality)

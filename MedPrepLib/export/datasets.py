@@ -39,7 +39,8 @@ def to_nnunet(index: CohortIndex, target: Path, modality: str | None = None) -> 
     wants them consecutive; undecided voxels become its ignore label n + 1. Cases that nobody
     annotated, and those of the test part, go to imagesTs. splits_final.json belongs into nnU-Net's
     folder of preprocessed data. Raises MedPrepError for another folder name, for several
-    modalities of which ``modality`` selects none, and for names that nnU-Net reserves.
+    modalities of which ``modality`` selects none, and for names that nnU-Net reserves; RunError
+    where no training case has a mask.
     """
     if not _NNUNET_FOLDER.fullmatch(target.name):
         raise MedPrepError(
@@ -51,7 +52,7 @@ def to_nnunet(index: CohortIndex, target: Path, modality: str | None = None) -> 
     with new_folder(target) as partial:
         numbers = _consecutive(index.labels)
         written = _write_all(index, entries, partial, "_0000", numbers)
-        training = [x for x in written if _is_trained(x)]
+        training = _trained(written)
         labels = {BACKGROUND: 0} | {x.name: n for n, x in enumerate(index.labels, start=1)}
         if any(x.undecided for x in written):
             labels[IGNORE] = len(index.labels) + 1
@@ -74,11 +75,12 @@ def to_monai(index: CohortIndex, target: Path, fold: int | None = None) -> None:
 
     ``training`` rows carry their fold. With ``fold``, its cases are ``validation`` and no
     training; without, there is no such list. Test cases are ``testing``. Values are the study's
-    own; ``labels`` names them, ``ignore_value`` the undecided ones.
+    own; ``labels`` names them, ``ignore_value`` the undecided ones. RunError where no training case
+    has a mask.
     """
     with new_folder(target) as partial:
         written = _write_all(index, index.cases, partial, "", lambda case: case.mask)
-        trained = [x for x in written if _is_trained(x)]
+        trained = _trained(written)
         held_out = [x for x in trained if fold is not None and x.entry.fold == fold]
         if fold is not None and not held_out:
             raise MedPrepError(f"no annotated training case has fold {fold}")
@@ -119,8 +121,18 @@ def _write_all(
     return written
 
 
-def _is_trained(written: Written) -> bool:
-    return written.entry.split == "train" and bool(written.label)
+def _trained(written: Sequence[Written]) -> list[Written]:
+    """The training cases that have a mask; RunError where there are training cases, all without.
+
+    Boxes and slice labels are nothing that these lists could hold.
+    """
+    training = [x for x in written if x.entry.split == "train"]
+    if training and not any(x.label for x in training):
+        raise RunError(
+            f"none of {len(training)} training cases has a mask, so there is nothing to train on; "
+            "datasets of MedPrepLib.load give boxes and slice labels"
+        )
+    return [x for x in training if x.label]
 
 
 def _row(written: Written) -> dict[str, Any]:

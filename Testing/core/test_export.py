@@ -16,6 +16,7 @@ import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
 from core.cohort_samples import SCHEMA, build_cohort
+from core.drawn_readings import draw_box, finished, image
 
 from MedPrepLib.command import medprep
 from MedPrepLib.errors import CohortError, CorruptCaseError, MedPrepError, RunError
@@ -375,6 +376,29 @@ def test_nnunet_is_told_what_it_cannot_have(cohort: Path, tmp_path: Path):
     with pytest.raises(RunError, match="no case of modality PT"):
         export_cohort(cohort, "nnunet", target, modality="PT")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "nifti", "monai", "nnunet"])
+def test_an_option_of_another_export_is_refused_not_passed_over(
+    cohort: Path, tmp_path: Path, kind: str
+):
+    for option, value, own in (("modality", "CT", "nnunet"), ("fold", 1, "monai")):
+        if kind != own:
+            with pytest.raises(MedPrepError, match=f"--{option} goes with --to {own}, not"):
+                export_cohort(cohort, kind, tmp_path / "Dataset001_X", **{option: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["nnunet", "monai"])
+def test_a_cohort_of_boxes_makes_no_dataset_that_nothing_can_be_trained_on(
+    tmp_path: Path, kind: str
+):
+    draw_box(image(tmp_path) / "ana.mrk.json", (4, 4, 4), (10, 10, 8))
+    finished(tmp_path, task="detection")
+    target = tmp_path / "Dataset001_X"
+    with pytest.raises(RunError, match="none of 1 training cases has a mask"):
+        export_cohort(tmp_path / "cohort", kind, target)
+    assert not target.exists()
 
 
 def test_monai_reads_the_datalist(cohort: Path, index: CohortIndex, tmp_path: Path):
