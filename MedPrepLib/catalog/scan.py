@@ -227,6 +227,13 @@ READING_TWICE = _review(
     "Keep the file that counts, or say what each holds in [sources.annotations.NAME] (label, "
     "values, rater, ignore); a second reading of the same person is called <rater>@2.",
 )
+RATER_NAMESAKE = _note(
+    "RATER_NAMESAKE",
+    "Files of readings are called after the patient or the case; what is left of the name is the "
+    "rater's.",
+    "Nothing to do; name them after their raters, or say whose they are in "
+    "[sources.annotations.NAME] (rater).",
+)
 ANNOTATION_RULE_UNUSED = _review(
     "ANNOTATION_RULE_UNUSED",
     "Rules of a source about its annotations match no file: nothing is ignored or mapped by them.",

@@ -11,6 +11,7 @@ from MedPrepLib import catalog
 from MedPrepLib.cohort import Case
 from MedPrepLib.errors import ConfigError
 from MedPrepLib.findings import Finding
+from MedPrepLib.scan.namesakes import rater_without
 from MedPrepLib.scan.rules import one_spelling
 from MedPrepLib.textfiles import read_rows
 
@@ -30,14 +31,25 @@ def reading_order(
     a note. Raises ConfigError, which calls the table ``shown``, when it does not exist, lacks a
     column, or holds a row twice or something that is no date.
     """
-    dates = _dates(path, shown)
-    readings = {(case.id, rater) for case in cases for rater in case.raters}
+    there = {case.id: case for case in cases}
+    readings = {(case.id, rater) for case in there.values() for rater in case.raters}
+    dates = {
+        key if key in readings else _as_scanned(key, there): day
+        for key, day in _dates(path, shown).items()
+    }
     unknown = len(dates.keys() - readings)
     findings: tuple[Finding, ...] = ()
     if unknown:
         message = f"{unknown} of {len(dates)} dated readings are not among those of the sources"
         findings = (catalog.DATE_UNUSED.at("reading dates", message),)
     return _places({key: day for key, day in dates.items() if key in readings}), findings
+
+
+def _as_scanned(key: Reading, cases: Mapping[str, Case]) -> Reading:
+    """The reading whose rater is named as the file is, which may be called after its case."""
+    name, rater = key
+    patient = cases[name].patient.id if name in cases else ""
+    return name, rater_without(rater, (patient, name, *name.split("/")))
 
 
 def _places(dates: Mapping[Reading, date]) -> dict[Reading, int]:

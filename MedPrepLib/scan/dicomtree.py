@@ -53,12 +53,12 @@ def scan_dicom_tree(
         volumes = found_volumes(group, item, screen)
         names = [part_name(item, volume) for volume in volumes]
         own = [
-            drawn_in(masks / name, source.annotations) if masks and name != item else Drawn()
+            _drawn(masks if name != item else None, (name,), source, _named(group, name))
             for name in names
         ]
         attached = annotation_readings(objects.get(group.key, ()))
         uid = "" if group.series_uid in shared_uids else group.series_uid
-        shared = Shared(attached, _drawn(masks, (item, uid), source), own)
+        shared = Shared(attached, _drawn(masks, (item, uid), source, _named(group, item)), own)
         for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
             person = msgspec.structs.replace(volume.image.patient, center=source.center)
             yield candidate(name, person, volume.image, volume.drawn, source.modality)
@@ -91,11 +91,18 @@ def _folder(group: SeriesGroup, root: Path) -> str:
     return folder if folder != "." else root.name
 
 
-def _drawn(masks: Path | None, names: Sequence[str], source: DicomSource) -> Drawn:
+def _named(group: SeriesGroup, item: str) -> tuple[str, ...]:
+    """What patient and case of a series are called; the case by every folder on the way to it."""
+    return group.headers[0].patient_id, item, *item.split("/")
+
+
+def _drawn(
+    masks: Path | None, names: Sequence[str], source: DicomSource, about: Sequence[str] = ()
+) -> Drawn:
     """What lies in the mask folder of a case, called by the first of its names that has one."""
     if masks is None:
         return Drawn()
-    drawn = (drawn_in(masks / name, source.annotations) for name in names if name)
+    drawn = (drawn_in(masks / name, source.annotations, about) for name in names if name)
     return next((found for found in drawn if found != Drawn()), Drawn())
 
 

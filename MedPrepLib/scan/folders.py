@@ -43,7 +43,8 @@ def scan_folders(
             for folder in patient.folders:
                 own = contents_of(folder)
                 reasons.append(own.refused)
-                drawn = drawn_among(contents_of(mask_folder(folder, own)), source.annotations)
+                masks = contents_of(mask_folder(folder, own))
+                drawn = drawn_among(masks, source.annotations, folder.parts[-2:])
                 yield _case_in(folder, own, drawn, source, reader, screen)
     yield from (*unlisted([reason for reason in reasons if reason], called), *linked(links, called))
 

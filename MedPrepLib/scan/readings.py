@@ -14,6 +14,7 @@ from MedPrepLib.findings import Finding
 from MedPrepLib.scan.aside import Aside
 from MedPrepLib.scan.found import Drawn
 from MedPrepLib.scan.maskfiles import Kind, Meaning, meaning_of
+from MedPrepLib.scan.namesakes import rater_without
 from MedPrepLib.scan.rules import Rules, one_spelling, values_of
 from MedPrepLib.scan.walk import Contents, contents_of, is_folder, stem
 
@@ -28,20 +29,29 @@ class _File(NamedTuple):
     values: tuple[tuple[int, str], ...] = ()
     in_folder: bool = False
     """It lies in a rater's folder."""
+    namesake: bool = False
+    """It was called after the patient or the case; ``rater`` is what is left."""
 
 
-def drawn_from(files: Iterable[tuple[str, str]], annotations: Mapping[str, Annotation]) -> Drawn:
+def drawn_from(
+    files: Iterable[tuple[str, str]],
+    annotations: Mapping[str, Annotation],
+    about: Sequence[str] = (),
+) -> Drawn:
     """Mask readings, in order of rater, from (annotation name, path) pairs.
 
     ``annotations`` says how a name is to be read: whose it is, which label, which values; by
-    default the name is the rater's. Several files of one rater become parts of one reading.
+    default the name is the rater's, but for what names the patient or the case (``about``).
+    Several files of one rater become parts of one reading.
     """
     rules = Rules(annotations)
-    whole = (_whole(Meaning("mask", name), path, rules.of(name)) for name, path in files)
+    whole = (_whole(Meaning("mask", name), path, rules.of(name), about) for name, path in files)
     return _drawn([file for file in whole if file is not None], rules)
 
 
-def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
+def drawn_in(
+    folder: Path, annotations: Mapping[str, Annotation], about: Sequence[str] = ()
+) -> Drawn:
     """Everything in a folder of readings; nothing when there is no such folder.
 
     ``<rater>.nii.gz`` (or another format, or a DICOM SEG / RTSTRUCT) holds all labels of
@@ -49,21 +59,24 @@ def drawn_in(folder: Path, annotations: Mapping[str, Annotation]) -> Drawn:
     (3D Slicer markups), ``<rater>.slices.csv`` labels per slice; ``<rater>/<label>.mrk.json``
     holds boxes of one label, as 3D Slicer saves them. ``annotations``: rules by the name of a
     file (``<rater>``, ``<label>``) or of a rater's folder, whose rule holds for the files in it
-    that have none. What is not read is told by findings, which are about nobody yet.
+    that have none. ``about``: names of patient and case, the patient's first, which are no part of
+    a rater's. What is not read is told by findings, which are about nobody yet.
     """
-    return drawn_among(contents_of(folder), annotations) if is_folder(folder) else Drawn()
+    return drawn_among(contents_of(folder), annotations, about) if is_folder(folder) else Drawn()
 
 
-def drawn_among(contents: Contents, annotations: Mapping[str, Annotation]) -> Drawn:
+def drawn_among(
+    contents: Contents, annotations: Mapping[str, Annotation], about: Sequence[str] = ()
+) -> Drawn:
     """Everything in a folder of readings that was listed; as :func:`drawn_in`."""
     rules, aside = Rules(annotations), Aside()
     files: list[_File] = []
     for path, meaning in _gone_through(contents, rules, aside):
-        whole = _whole(meaning, path, rules.of(meaning.name))
+        whole = _whole(meaning, path, rules.of(meaning.name), about)
         files += [whole] if whole is not None else []
     for sub in contents.folders:
         if not rules.of(sub.name).ignore:
-            files += _in_rater_folder(sub, rules, aside)
+            files += _in_rater_folder(sub, rules, aside, about)
     return _drawn(files, rules, aside.findings())
 
 
@@ -89,18 +102,30 @@ def _is_ignored(path: str, rules: Rules) -> bool:
     return any(rules.of(word).ignore for word in {stem(name), Path(name).stem, name.split(".")[0]})
 
 
-def _whole(meaning: Meaning, path: str, rule: Annotation) -> _File | None:
+def _whole(meaning: Meaning, path: str, rule: Annotation, about: Sequence[str]) -> _File | None:
     """A file of a rater's whole reading, unless its rule leaves it out."""
     if rule.ignore:
         return None
-    rater = one_spelling(rule.rater or meaning.rater)
-    return _File(meaning.kind, rater, path, rule.label or None, values_of(rule))
+    rater, namesake = _rater(rule, meaning.rater, about)
+    values = values_of(rule)
+    return _File(meaning.kind, rater, path, rule.label or None, values, namesake=namesake)
 
 
-def _in_rater_folder(folder: Path, rules: Rules, aside: Aside) -> Iterator[_File]:
+def _rater(rule: Annotation, name: str, about: Sequence[str]) -> tuple[str, bool]:
+    """Whose a file or folder of this name is, and whether its name held that of somebody else."""
+    if rule.rater:
+        return one_spelling(rule.rater), False
+    spelled = one_spelling(name)
+    rater = rater_without(spelled, about)
+    return rater, rater != spelled
+
+
+def _in_rater_folder(
+    folder: Path, rules: Rules, aside: Aside, about: Sequence[str]
+) -> Iterator[_File]:
     """The files of one label each in a rater's folder."""
     common = rules.of(folder.name)
-    rater = one_spelling(common.rater or folder.name)
+    rater, namesake = _rater(common, folder.name, about)
     contents = contents_of(folder)
     for path, meaning in _gone_through(contents, rules, aside):
         own = rules.of(meaning.name)
@@ -109,7 +134,8 @@ def _in_rater_folder(folder: Path, rules: Rules, aside: Aside) -> Iterator[_File
         rule = own if own.label or own.values else common
         says_itself = meaning.nameless or (meaning.kind == "mask" and bool(rule.values))
         label = rule.label or (None if says_itself else meaning.name)
-        yield _File(meaning.kind, rater, path, label, values_of(rule), in_folder=True)
+        values = values_of(rule)
+        yield _File(meaning.kind, rater, path, label, values, in_folder=True, namesake=namesake)
     for sub in contents.folders:
         if not rules.of(sub.name).ignore:
             aside.add_deep(sub)
@@ -132,8 +158,24 @@ def _drawn(files: Sequence[_File], rules: Rules, findings: Iterable[Finding] = (
         boxes=tuple(BoxReading(rater, tuple(boxes[rater])) for rater in sorted(boxes)),
         slices=tuple(SliceReading(rater, tuple(slices[rater])) for rater in sorted(slices)),
         rules=tuple(sorted(rules.used)),
-        findings=(*findings, *_twice([file for file in files if file.kind == "mask"])),
+        findings=(
+            *findings,
+            *_twice([file for file in files if file.kind == "mask"]),
+            *_namesakes(files),
+        ),
     )
+
+
+def _namesakes(files: Sequence[_File]) -> Iterator[Finding]:
+    """A finding where names of files held that of the patient or the case."""
+    found = [file for file in files if file.namesake]
+    if found:
+        raters = ", ".join(sorted({file.rater for file in found}))
+        message = (
+            f"{len(found)} of {len(files)} files of readings are called after the patient or the "
+            f"case; what is left of their names: {raters}"
+        )
+        yield catalog.RATER_NAMESAKE.at("", message)
 
 
 def _twice(masks: Sequence[_File]) -> Iterator[Finding]:

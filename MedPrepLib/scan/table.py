@@ -105,7 +105,9 @@ def _from_row(
     image = find_image(folder / row["image"], item, reader, screen, row["part"])
     pairs = [part.partition("=")[::2] for part in _annotation_texts(row)]
     own = drawn_from(
-        [(name.strip(), str(folder / path.strip())) for name, path in pairs], source.annotations
+        [(name.strip(), str(folder / path.strip())) for name, path in pairs],
+        source.annotations,
+        (row["patient"], item),
     )
     # Segmentation objects beside the image count only where the table does not name readings.
     beside = () if pairs else image.annotations
