@@ -9,7 +9,7 @@ from MedPrepLib.card.facts import CardInput
 from MedPrepLib.card.markup import code, fenced, inline, paragraphs
 from MedPrepLib.card.numbers import NOT_STATED, shared
 from MedPrepLib.config.settings import Privacy
-from MedPrepLib.report.methods import METHODS
+from MedPrepLib.report.methods import METHODS, box_rule
 from MedPrepLib.report.text import RULES, percent, plural
 from MedPrepLib.results import SplitSummary
 from MedPrepLib.sharing import uncleaned
@@ -128,12 +128,10 @@ def _targets(card: CardInput) -> str:
     """How raters' own boxes and slice labels became one, where a task is about them."""
     if card.manifest.task == "segmentation":
         return ""
-    quorum, iou = card.settings.consensus.box_quorum, card.settings.agree.box_iou
-    needed = f"{plural(quorum, 'rater')} (all, where fewer looked)" if quorum else "more than half"
     return (
-        f"Boxes that raters drew themselves: those that {needed} drew, at an intersection over "
-        f"union of {iou:g} or more; slice labels: those of most raters. What nobody drew so is "
-        "derived from masks. The boxes and slice labels of single raters are not kept. "
+        f"Boxes that raters drew themselves: {box_rule(card.settings)}; slice labels: those of "
+        "most raters. What nobody drew so is derived from masks. The boxes and slice labels of "
+        "single raters are not kept. "
     )
 
 

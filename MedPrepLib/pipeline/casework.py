@@ -118,6 +118,7 @@ def _result(task: CaseTask, draft: Draft) -> CaseResult:
         bricks=draft.bricks,
         picture=draft.picture,
         readmitted=readmitwork.used(task, draft),
+        other_raters=tuple(sorted({*draft.boxes, *(r.rater for r in draft.slice_readings)})),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from MedPrepLib.catalog import SUV_UNKNOWN
+from MedPrepLib.config.settings import Study
 from MedPrepLib.report.agreement import AgreementView
 from MedPrepLib.report.model import ReportInput
 from MedPrepLib.report.quarantine import readmitted_sentence
@@ -103,18 +104,11 @@ def _annotations(report: ReportInput, view: AgreementView) -> list[str]:
     raters = raters_of(report.included)
     if not raters:
         return []
-    align = report.settings.align
     text = [
-        f"{plural(len(raters), 'rater')} annotated {plural(len(report.settings.labels), 'label')}.",
-        (
-            "A mask was taken to lie on its image's grid when no corner of the two grids was "
-            f"farther apart than {align.same_mm:g} mm, or than {align.rounding_fraction:g} of "
-            "the smallest voxel edge after rounding of headers."
-        ),
-        "Masks on other grids were resampled with nearest neighbor."
-        if align.resample
-        else "Masks on other grids were rejected.",
+        f"{plural(len(raters), 'rater')} annotated {plural(len(report.settings.labels), 'label')}."
     ]
+    if any(case.readings for case in report.included):
+        text += _grids(report)
     if view.measured:
         text += _agreement(view)
     if any(case.consensus is not None for case in report.included):
@@ -124,7 +118,34 @@ def _annotations(report: ReportInput, view: AgreementView) -> list[str]:
             f"The reference was made by {METHODS[consensus.method]}; "
             f"ties ({plural(tied, 'voxel')}) went to {consensus.ties}."
         )
+    if any(case.other_raters for case in report.included):
+        text.append(
+            f"Of the boxes that raters drew, {box_rule(report.settings)} were kept; slices were "
+            f"labeled by majority vote, ties went to {report.settings.consensus.ties}."
+        )
     return text
+
+
+def box_rule(study: Study) -> str:
+    """Which of the raters' own boxes count, as a phrase."""
+    quorum, iou = study.consensus.box_quorum, study.agree.box_iou
+    needed = f"{plural(quorum, 'rater')} (all, where fewer looked)" if quorum else "more than half"
+    return f"those that {needed} drew (at an intersection over union of {iou:g} or more)"
+
+
+def _grids(report: ReportInput) -> list[str]:
+    """What was done with masks on other grids."""
+    align = report.settings.align
+    return [
+        (
+            "A mask was taken to lie on its image's grid when no corner of the two grids was "
+            f"farther apart than {align.same_mm:g} mm, or than {align.rounding_fraction:g} of "
+            "the smallest voxel edge after rounding of headers."
+        ),
+        "Masks on other grids were resampled with nearest neighbor."
+        if align.resample
+        else "Masks on other grids were rejected.",
+    ]
 
 
 def _agreement(view: AgreementView) -> list[str]:

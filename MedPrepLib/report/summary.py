@@ -158,8 +158,16 @@ def cohort_table(report: ReportInput) -> tuple[CohortRow, ...]:
 
 
 def raters_of(cases: Iterable[CaseResult]) -> tuple[str, ...]:
-    """Everybody with a usable reading, in order of name, once however often they read."""
-    return tuple(sorted({person(reading.rater) for case in cases for reading in case.readings}))
+    """Everybody with a usable reading, in order of name, once however often they read.
+
+    Of masks, boxes or slice labels.
+    """
+    names = (
+        name
+        for case in cases
+        for name in (*(reading.rater for reading in case.readings), *case.other_raters)
+    )
+    return tuple(sorted({person(name) for name in names}))
 
 
 def _cohort_row(

@@ -119,6 +119,8 @@ class CaseResult(msgspec.Struct, frozen=True):
     person: str = ""
     """Public name under which the patient is counted, where one id came with and without its
     issuer, or with two spellings of it; empty: ``patient``."""
+    other_raters: tuple[str, ...] = ()
+    """Whose boxes or slice labels were read; ``readings`` are masks."""
     heard: tuple[Overheard, ...] = ()
     """What libraries said while the case was done; for the private log."""
 

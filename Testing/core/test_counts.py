@@ -90,6 +90,9 @@ def test_a_cohort_without_masks_counts_its_boxes_and_slices(
     text = (cohort / "README.md").read_text("utf-8")
     assert "those that more than half drew" in text
     assert "Every reading is in the case file" not in text
+    report = (cohort / "report" / "index.html").read_text("utf-8")
+    assert "1 rater annotated 1 label." in report
+    assert "Of the boxes that raters drew, those that more than half drew" in report
 
 
 def test_the_card_of_files_is_the_card_of_the_run_also_without_masks(tmp_path: Path) -> None:
