@@ -24,10 +24,11 @@ def to_nifti(index: CohortIndex, target: Path) -> None:
     """``<id>/image.nii.gz``, ``mask.nii.gz`` (where there is one) and ``readings/<rater>...``.
 
     A reading whose segments overlap has one file per layer, ``<rater>_layer1.nii.gz`` and so on.
-    ``labels.json`` names the values of masks, and per case the segments of each rater.
+    ``labels.json`` names the values of masks, and per case the segments of each rater;
+    ``ignore_value`` in it is that of undecided voxels, where there are any.
     """
     with new_folder(target) as partial:
-        readings = {}
+        readings, undecided = {}, False
         for entry in index.cases:
             case = read_entry(index, entry)
             folder = partial / entry.id
@@ -36,8 +37,10 @@ def to_nifti(index: CohortIndex, target: Path) -> None:
             if case.annotated:
                 write_nifti(folder / "mask.nii.gz", case.volume.with_array(case.mask))
             readings[entry.id] = _write_readings(folder / "readings", case)
+            undecided |= case.ignore_value is not None and _holds(case.mask, case.ignore_value)
         labels = {label.name: label.value for label in index.labels}
-        write_json(partial / "labels.json", {"mask": labels, "readings": readings})
+        ignored = {"ignore_value": index.labels.ignore_value} if undecided else {}
+        write_json(partial / "labels.json", {"mask": labels, "readings": readings, **ignored})
 
 
 def _write_readings(folder: Path, case: LoadedCase) -> dict[str, dict[str, list[object]]]:

@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
 from core.cohort_samples import SCHEMA, build_cohort
-from core.drawn_readings import draw_box, finished, image
+from core.drawn_readings import draw_box, draw_mask, finished, image
 
 from MedPrepLib.command import medprep
 from MedPrepLib.errors import CohortError, CorruptCaseError, MedPrepError, RunError
@@ -230,6 +230,17 @@ def test_nifti_files_hold_every_voxel_at_its_millimeter(
             for segment, (name, value) in segments.items():
                 found = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / name))) == value
                 np.testing.assert_array_equal(found, case.readings[rater].mask(segment))
+
+
+def test_undecided_voxels_of_nifti_files_have_a_name(tmp_path: Path):
+    masks = image(tmp_path)
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(6, 12))
+    finished(tmp_path, '[consensus]\nties = "undecided"\n')
+    export_cohort(tmp_path / "cohort", "nifti", tmp_path / "out")
+    labels = json.loads((tmp_path / "out/labels.json").read_text())
+    voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(next(tmp_path.glob("out/*/mask.nii.gz")))))
+    assert set(voxels.ravel()) - {0} == {*labels["mask"].values(), labels["ignore_value"]}
 
 
 def test_headers_of_exported_files_tell_nothing(cohort: Path, tmp_path: Path):
