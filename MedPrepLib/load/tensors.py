@@ -23,6 +23,11 @@ def wants_torch(as_torch: bool | None) -> bool:
     return as_torch
 
 
+def boxes_along_ijk(boxes: Any) -> Any:
+    """Boxes (n, 6) of an item as (i0, j0, k0, i1, j1, k1): for arrays that are turned around."""
+    return boxes[:, [2, 1, 0, 5, 4, 3]]
+
+
 def tensor(value: Any) -> Any:
     """An array as a tensor that shares its memory; anything else as it is."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":

@@ -14,7 +14,7 @@ from MedPrepLib.load.index import IndexEntry, Split, open_cohort
 from MedPrepLib.load.intensities import Intensities
 from MedPrepLib.load.scaling import Scaling, Window, scaling_of
 from MedPrepLib.load.storage import read_stored
-from MedPrepLib.load.tensors import tensor
+from MedPrepLib.load.tensors import boxes_along_ijk, tensor
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,16 @@ def subjects(
 
 
 def subject_of(item: Item) -> Any:
-    """An item of CohortDataset or PatchDataset as a torchio.Subject on the same place."""
+    """An item of CohortDataset or PatchDataset as a torchio.Subject on the same place.
+
+    ``boxes`` follow the axes of its images: (i0, j0, k0, i1, j1, k1), ends exclusive.
+    """
     import torchio as tio
 
     affine = LPS_TO_RAS @ np.asarray(item["affine"])
     rest = {name: value for name, value in item.items() if name not in ("image", "mask", "affine")}
+    if "boxes" in rest:
+        rest["boxes"] = boxes_along_ijk(rest["boxes"])
     return tio.Subject(
         image=tio.ScalarImage(tensor=_turned(np.asarray(item["image"])), affine=affine),
         mask=tio.LabelMap(tensor=_turned(np.asarray(item["mask"])), affine=affine),

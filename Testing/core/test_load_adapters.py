@@ -131,6 +131,27 @@ def test_monai_sees_an_item_as_it_loads_its_nifti_file(
     assert ours["label"].meta["space"] == theirs["label"].meta["space"]
 
 
+def test_boxes_follow_the_axes_of_monai_and_torchio(patch: dict[str, Any]):
+    """The box of the tumor, as MONAI itself finds it in the label."""
+    framework("torch")
+    framework("torchio")
+    if importlib.util.find_spec("monai") is None:
+        pytest.skip("monai is not installed")
+    boxed = {**patch, "mask": np.zeros((1, 16, 20, 24), np.uint8)}
+    boxed |= {"boxes": np.array([[2, 3, 5, 4, 9, 17]], np.int32), "box_labels": np.array([7])}
+    boxed["mask"][0, 2:4, 3:9, 5:17] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ops = importlib.import_module("monai.apps.detection.transforms.box_ops")
+        item = dictionary_of(boxed)
+        found, _ = ops.convert_mask_to_box(item["label"].numpy(), bg_label=0)
+    assert found.tolist() == item["boxes"].tolist() == [[5, 3, 2, 17, 9, 4]]
+    subject = subject_of(boxed)
+    (i0, j0, k0, i1, j1, k1), *_ = subject["boxes"].tolist()
+    inside = subject["mask"].data[0, i0:i1, j0:j1, k0:k1]
+    assert inside.sum() == inside.numel() == subject["mask"].data.sum()
+
+
 def test_a_generator_yields_what_its_signature_says(cohort: Path):
     for dataset in (
         PatchDataset(cohort, SIZE, None, boxes=True, window="lung", as_torch=False),
