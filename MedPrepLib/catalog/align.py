@@ -44,7 +44,7 @@ LABEL_UNKNOWN = _review(
 LABEL_NOT_ANNOTATED = _note(
     "LABEL_NOT_ANNOTATED",
     "Some or all raters of a case did not annotate a label: such pairs have no Dice, and a label "
-    "that is in no mask is background for want of a look.",
+    "that is in no mask, or in no table of slices, is absent for want of a look.",
     "Nothing to do if these raters were not asked for it; else check the names of their segments.",
 )
 LABEL_BY_VALUE = _note(

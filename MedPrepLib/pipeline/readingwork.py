@@ -202,6 +202,17 @@ def _not_annotated(task: CaseTask, draft: Draft) -> Iterator[Finding]:
             some = f"annotated by {', '.join(with_it)}, not by {', '.join(without)}"
             message = f"label {label!r}: {some if with_it else 'in no mask'}"
             yield catalog.LABEL_NOT_ANNOTATED.at(draft.case.id, message)
+        yield from _not_looked_for(draft, label, masked=bool(with_it))
+
+
+def _not_looked_for(draft: Draft, label: str, *, masked: bool) -> Iterator[Finding]:
+    """The same of slice labels, where a label in no table counts as absent unless a mask has it."""
+    with_it = sorted(r.rater for r in draft.slice_readings if label in r.annotated)
+    without = sorted(r.rater for r in draft.slice_readings if label not in r.annotated)
+    if without and (with_it or not masked):
+        some = f"looked for on slices by {', '.join(with_it)}, not by {', '.join(without)}"
+        message = f"label {label!r}: {some if with_it else 'in no table of slices'}"
+        yield catalog.LABEL_NOT_ANNOTATED.at(draft.case.id, message)
 
 
 def _others_agree(task: CaseTask, draft: Draft, agreement: Agreement) -> Agreement:

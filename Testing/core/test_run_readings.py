@@ -363,6 +363,17 @@ def test_a_label_that_nobody_looked_for_is_named_and_not_in_the_record(tmp_path,
     assert record["annotated"] == ["tumor", "organ"]
 
 
+def test_a_label_that_no_table_of_slices_speaks_of_is_named(tmp_path, masks) -> None:
+    (masks / "ana.slices.csv").write_text("label,start,stop\ntumor,3,6\ncyst,,\n")
+    (masks / "ben.slices.csv").write_text("label,start,stop\ntumor,3,6\n")
+    labels = "[labels.cyst]\nvalue = 5\n[labels.node]\nvalue = 6\n"
+    summary = finished(tmp_path, labels, task="classification")
+    assert said(summary, "LABEL_NOT_ANNOTATED") == [
+        ("note", "label 'cyst': looked for on slices by ana, not by ben"),
+        ("note", "label 'node': in no table of slices"),
+    ]
+
+
 def test_an_exported_consensus_lists_no_label_that_nobody_looked_for(tmp_path, masks) -> None:
     empty = Segmentation((np.zeros(GRID.shape, np.uint8),), GRID, (Segment("tumor", 3),))
     write_seg_nrrd(masks / "ana.seg.nrrd", empty)
