@@ -53,6 +53,8 @@ def export_cohort(
             raise MedPrepError(
                 f"{option} goes with --to {own}, not with {kind}: it would be ignored"
             )
+    if target.resolve().is_relative_to(cohort_dir.resolve()):
+        raise RunError(f"{target} lies in the cohort itself; name a place outside of it")
     faces = require_no_face(cohort_dir, manifest, accept=accept_face_risk) if public else Faces()
     _require_nothing_private(cohort_dir)
     _write(open_cohort(cohort_dir), kind, target, allow_network, fold, modality)

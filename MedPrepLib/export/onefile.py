@@ -29,11 +29,14 @@ def to_hdf5(index: CohortIndex, target: Path) -> None:
     """One HDF5 file: ``manifest`` (the bytes of manifest.json) and ``cases/<id>`` for each case.
 
     A group holds what the root of a case file holds. Stored bricks are copied as they are.
-    Raises CorruptCaseError for a case file that the manifest does not describe.
+    Raises CorruptCaseError for a case file that the manifest does not describe, RunError where
+    another kind of file would be replaced.
     """
     import h5py
 
     _require_folder(index)
+    if target.exists() and not h5py.is_hdf5(target):
+        raise RunError(f"{target} exists and is no HDF5 file; name another one")
     with (
         atomic.replacing(target) as partial,
         h5py.File(partial, "w", libver=("v110", "v110")) as file,

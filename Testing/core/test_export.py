@@ -459,6 +459,24 @@ def test_a_folder_that_exists_is_never_mixed_with(cohort: Path, tmp_path: Path):
         export_cohort(cohort, "nifti", tmp_path / "out")
 
 
+def test_an_export_replaces_no_file_of_another_kind_and_none_of_the_cohort(
+    cohort: Path, tmp_path: Path
+):
+    study = tmp_path / "study.toml"
+    study.write_text("name = 'mine'")
+    with pytest.raises(RunError, match=r"study\.toml exists and is no HDF5 file"):
+        export_cohort(cohort, "hdf5", study)
+    assert study.read_text() == "name = 'mine'"
+    case = next(cohort.rglob("*.h5"))
+    before = case.read_bytes()
+    for target in (case, cohort / "new.h5", cohort / "cases" / ".." / "x"):
+        with pytest.raises(RunError, match="lies in the cohort itself"):
+            export_cohort(cohort, "hdf5", target)
+    assert case.read_bytes() == before
+    export_cohort(cohort, "hdf5", tmp_path / "a.h5")
+    export_cohort(cohort, "hdf5", tmp_path / "a.h5")  # an older export is replaced
+
+
 def test_an_interrupted_export_leaves_nothing(cohort: Path, tmp_path: Path, monkeypatch):
     def interrupted(*_arguments):
         raise KeyboardInterrupt
