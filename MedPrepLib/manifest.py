@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from MedPrepLib import atomic, layout
+from MedPrepLib import atomic, catalog, layout
 from MedPrepLib.errors import CohortError
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.results import ShardFile, SplitSummary, Statistics
@@ -141,13 +141,23 @@ def training_normalization(
 ) -> dict[str, Normalization]:
     """What normalization may know: per modality, pooled over the training part only.
 
-    ``statistics`` maps case ids; those of test cases are never looked at.
+    ``statistics`` maps case ids; those of test cases are never looked at. PETs that stayed as
+    stored (SUV_UNKNOWN) are left out where others are SUV: activities are thousands of times as
+    large.
     """
-    by_modality: dict[str, list[Statistics]] = {}
+    by_modality: dict[str, list[ManifestCase]] = {}
     for case in cases:
         if case.split == "train":
-            by_modality.setdefault(case.modality, []).append(statistics[case.id])
-    return {name: pool_statistics(by_modality[name]) for name in sorted(by_modality)}
+            by_modality.setdefault(case.modality, []).append(case)
+    return {
+        name: pool_statistics(statistics[case.id] for case in _of_one_unit(by_modality[name]))
+        for name in sorted(by_modality)
+    }
+
+
+def _of_one_unit(cases: Sequence[ManifestCase]) -> Sequence[ManifestCase]:
+    known = [case for case in cases if catalog.SUV_UNKNOWN.code not in case.findings]
+    return known or cases
 
 
 def _require_sound(manifest: Manifest) -> None:

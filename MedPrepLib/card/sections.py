@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from MedPrepLib.card.facts import CardInput
 from MedPrepLib.card.markup import code, fenced, inline, paragraphs
 from MedPrepLib.card.numbers import NOT_STATED, shared
+from MedPrepLib.catalog import SUV_UNKNOWN
 from MedPrepLib.config.settings import Privacy
 from MedPrepLib.report.methods import METHODS, box_rule
 from MedPrepLib.report.text import RULES, percent, plural
@@ -53,7 +54,9 @@ def _made(card: CardInput) -> Iterator[str]:
             f"{standard.ct_high_hu} HU."
         )
     if "PT" in modalities and standard.pet == "suv":
-        yield "PET: standardized uptake values by body weight (g/mL) as float32."
+        left = sum(SUV_UNKNOWN.code in c.findings.split() for c in card.cases)
+        kept = f" {plural(left, 'case')} lacked attributes and kept stored values." if left else ""
+        yield f"PET: standardized uptake values by body weight (g/mL) as float32.{kept}"
     if modalities - {"CT", "PT"}:
         yield "Other modalities: values as they were stored (with the header's rescaling)."
     yield "Every image keeps its own grid; there is no resampling of images."

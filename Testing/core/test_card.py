@@ -501,6 +501,17 @@ def test_a_patient_who_comes_again_is_counted_at_the_youngest_age_as_in_the_repo
     assert [re.findall(r"[\w-]+", line)[:2] for line in table[2:]] == [["18-39", "1"]]
 
 
+def test_the_card_says_which_pets_are_no_suv():
+    card = made(3)
+    pets = tuple(msgspec.structs.replace(row, modality="PT") for row in card.cases)
+    every = dataclasses.replace(card, cases=pets)
+    plain = card_files(every)["README.md"].decode()
+    assert "(g/mL) as float32.\n" in plain
+    one = msgspec.structs.replace(pets[0], findings="CLIPPED SUV_UNKNOWN")
+    told = card_files(dataclasses.replace(card, cases=(one, *pets[1:])))["README.md"].decode()
+    assert "(g/mL) as float32. 1 case lacked attributes and kept stored values.\n" in told
+
+
 def test_words_with_marks_read_as_they_were_written():
     markdown_it = pytest.importorskip("markdown_it", reason="needs markdown-it-py")
     yaml = pytest.importorskip("yaml", reason="needs PyYAML")

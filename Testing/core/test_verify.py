@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -223,6 +224,19 @@ def test_normalization_never_looks_at_the_test_part(cohort: Path):
     assert training_normalization(cases, plain) == training_normalization(cases, changed)
     without = {name: value for name, value in plain.items() if name != "case-4"}
     assert set(training_normalization(cases, without)) == {"CT", "MR"}
+
+
+def test_a_pet_of_unknown_unit_is_not_pooled_with_those_that_are_suv(cohort: Path):
+    cases = [
+        msgspec.structs.replace(case, modality="PT", findings=("SUV_UNKNOWN",) if n == 1 else ())
+        for n, case in enumerate(read_manifest(cohort).cases)
+    ]
+    values = {case.id: Statistics(10, 2.0, 1.0, 0, 9, {}) for case in cases}
+    values[cases[1].id] = Statistics(10, 9e3, 5e3, 0, 4e4, {})
+    pooled = training_normalization(cases, values)["PT"]
+    assert (pooled.cases, pooled.mean, pooled.std) == (3, 2.0, 1.0)
+    alike = [msgspec.structs.replace(case, findings=("SUV_UNKNOWN",)) for case in cases]
+    assert training_normalization(alike, values)["PT"].cases == 4
 
 
 def test_a_description_counts_what_is_there(cohort: Path):
