@@ -144,7 +144,7 @@ def _page(
         statistics=_statistics(report, case),
         consensus=_lineage(case.consensus),
         chance=_chance(case),
-        places=_places(case),
+        places=_places(report, case),
         apart=apart,
         provenance=_provenance(report, case),
         alike=tuple(alike[:MAX_ALIKE]),
@@ -192,12 +192,19 @@ def _coefficient(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
-def _places(case: CaseResult) -> tuple[str, ...]:
-    """The largest places where raters differ, in words a reader can go to."""
+def _places(report: ReportInput, case: CaseResult) -> tuple[str, ...]:
+    """The largest places where raters differ, in words a reader can go to.
+
+    In the grid that is packed: where it begins at zero, slice and millimeters of the scanner would
+    tell together where it began.
+    """
     found = case.agreement.differences if case.agreement is not None else ()
+    begins = (0.0, 0.0, 0.0)
+    if report.settings.privacy.origin == "zero" and case.geometry is not None:
+        begins = case.geometry.origin
     sentences = []
     for place in found[:MAX_PLACES]:
-        x, y, z = place.center_mm
+        x, y, z = (a - b for a, b in zip(place.center_mm, begins, strict=True))
         side = f"{'L' if x >= 0 else 'R'} {abs(x):.0f}, {'P' if y >= 0 else 'A'} {abs(y):.0f}"
         height = f"{'S' if z >= 0 else 'I'} {abs(z):.0f} mm"
         drawn, left = ", ".join(place.raters_for), ", ".join(place.raters_against)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -322,6 +323,20 @@ def test_grids_begin_at_zero_where_the_study_wants_it(study):
     with h5py.File(study.parent / "cohort" / result.shard.name) as file:
         assert list(file.attrs["origin"]) == [0.0, 0.0, 0.0]
         assert set(file["readings"]) == {"ana", "ben", "eva"}
+        spacing, size = file.attrs["spacing"], file.attrs["size"]
+        direction = file.attrs["direction"].reshape(3, 3)
+    (page,) = (study.parent / "cohort" / "report" / "cases").glob("*.html")
+    at = r"\(([LR]) (\d+), ([PA]) (\d+), ([SI]) (\d+) mm\), slice (\d+)"
+    told = re.findall(at, page.read_text("utf-8"))
+    assert told
+    assert any(abs(value) > 50 for value in result.geometry.origin)
+    for r, x, a, y, i, z, k in told:
+        signs = (1 if r == "L" else -1, 1 if a == "P" else -1, 1 if i == "S" else -1)
+        place = np.array([int(x), int(y), int(z)]) * signs
+        index = np.linalg.solve(direction, place) / spacing
+        assert np.all(index > -1)
+        assert np.all(index < size)
+        assert abs(index[2] - int(k)) <= 3
 
 
 # --- what links back ------------------------------------------------------------------------
