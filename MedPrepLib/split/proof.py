@@ -25,7 +25,7 @@ def near_copies(
 def leaks(members: Iterable[Member], near: Iterable[Evidence] = ()) -> tuple[Finding, ...]:
     """Cases whose image, a part of it or a copy of it occurs under another patient as well."""
     ordered = sorted(members, key=lambda m: m.id)
-    patients = {member.id: member.patient for member in ordered}
+    patients = {member.id: member.person or member.patient for member in ordered}
     told: dict[tuple[str, str], Evidence] = {}
     for evidence in tied([member.subject for member in ordered], near):
         apart = patients[evidence.one] != patients[evidence.other]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from core.small_studies import KEY
@@ -21,6 +22,7 @@ from MedPrepLib.load import open_cohort
 from MedPrepLib.manifest import read_manifest
 from MedPrepLib.pipeline import Order, Summary, run
 from MedPrepLib.screen import screen_people
+from MedPrepLib.split import Member, leaks
 
 
 def case(case_id: str, patient: str, issuer: str = "", center: str = "north") -> Case:
@@ -181,3 +183,9 @@ def test_people_who_were_placed_apart_before_are_joined_where_training_saw_them(
         assert now[0] == ("train" if any(place[0] == "train" for place in was) else "test")
     assert apart
     assert [f.code for f in summary.findings].count("SPLIT_MOVED") == apart
+
+
+def test_an_image_under_two_names_of_one_person_is_not_that_of_another_patient() -> None:
+    apart = [Member(name, name, "north", frozenset(), pixel_hash="x") for name in ("p1", "p2")]
+    assert [finding.item for finding in leaks(apart)] == ["p1", "p2"]
+    assert leaks([msgspec.structs.replace(member, person="p1") for member in apart]) == ()
