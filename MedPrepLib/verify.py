@@ -11,7 +11,7 @@ from pathlib import Path
 from MedPrepLib import layout
 from MedPrepLib.atomic import PARTIAL_SUFFIX
 from MedPrepLib.errors import CohortError
-from MedPrepLib.manifest import Manifest, ManifestCase, read_manifest
+from MedPrepLib.manifest import Manifest, ManifestCase, parse_manifest, read_manifest
 from MedPrepLib.results import ShardFile
 
 Progress = Callable[[int, int, str], None]
@@ -34,8 +34,14 @@ def verify(
     SHA-256 in the manifest, every case file against the id and the recipe it was made for, and
     looks for files in cases/, report/ and next/ that no manifest names. ``progress`` is told (done,
     total, name). Never raises for damage; OSError when the folder itself cannot be listed.
+
+    Of a cohort in one HDF5 file or an LMDB every case is looked for and read: an LMDB holds the
+    very case files; bricks and attributes in HDF5 have checksums of their own. UnsupportedError
+    where the package that reads them is missing.
     """
     root = Path(cohort_dir)
+    if is_consolidated(root):
+        return tuple(_consolidated_problems(root, deep, progress or _silent))
     try:
         manifest = read_manifest(root)
     except CohortError as error:
@@ -78,6 +84,49 @@ def is_whole(root: Path, file: ShardFile, *, deep: bool = True) -> bool:
     ``deep``: to the last byte; else it is there and as large.
     """
     return not list(_file_problems(root, file, deep=deep))
+
+
+def is_consolidated(place: Path) -> bool:
+    """True for what ``medprep export --to hdf5`` or ``lmdb`` makes: no folder of case files."""
+    return place.is_file() or (place / layout.LMDB_NAME).is_file()
+
+
+def _consolidated_problems(place: Path, deep: bool, progress: Progress) -> Iterator[Problem]:
+    from MedPrepLib.load.storage import read_manifest_bytes
+
+    try:
+        manifest = parse_manifest(read_manifest_bytes(place))
+    except CohortError as error:
+        yield Problem(layout.MANIFEST_MEMBER, str(error))
+        return
+    for done, case in enumerate(manifest.cases, start=1):
+        try:
+            problem = _stored_problem(place, case, manifest.recipe_hash, deep)
+        except CohortError as error:
+            problem = str(error)
+        if problem:
+            yield Problem(f"{layout.CASES_FOLDER}/{case.id}", problem)
+        progress(done, len(manifest.cases), case.id)
+
+
+def _stored_problem(place: Path, case: ManifestCase, recipe_hash: str, deep: bool) -> str:
+    """What is wrong with a case, in words; CohortError where it cannot be read."""
+    from MedPrepLib.load.case import read_head
+    from MedPrepLib.load.lmdbvalues import case_key, read_value
+    from MedPrepLib.load.storage import opened_case, read_stored
+
+    if not place.is_file():
+        data = read_value(place, case_key(case.id))
+        if hashlib.sha256(data).hexdigest() != case.shard.sha256:
+            return "is not the case file that the manifest names"
+    with opened_case(place, case.id, case.shard.name) as (file, source):
+        head = read_head(file, source)
+    if head.id != case.id:
+        return f"holds case {head.id}, not {case.id}"
+    if not deep:
+        return ""
+    whole = read_stored(place, case.id, case.shard.name)
+    return "" if whole.recipe_hash == recipe_hash else "was made with another recipe"
 
 
 def _case_problems(root: Path, case: ManifestCase, recipe_hash: str) -> Iterator[Problem]:

@@ -29,10 +29,14 @@ def describe(cohort: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("cohort", type=COHORT)
+@click.argument("cohort", type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def verify(cohort: Path, as_json: bool) -> int:
-    """Check every byte of a COHORT against its manifest; exits with 1 when something differs."""
+    """Check every byte of a COHORT against its manifest; exits with 1 when something differs.
+
+    Also of one that was exported to hdf5 or lmdb.
+    """
+    from MedPrepLib.verify import is_consolidated
     from MedPrepLib.verify import verify as verify_cohort
 
     with listener("none" if as_json else "auto") as listen:
@@ -45,6 +49,8 @@ def verify(cohort: Path, as_json: bool) -> int:
         for problem in problems:
             click.echo(plain(f"{problem.name}: {problem.message}"))
         click.echo(f"{len(problems)} problems: this cohort is not what was written.")
+    elif is_consolidated(cohort):
+        click.echo("Intact: every case is there and gives its checksums.")
     else:
         click.echo("Intact: every file is byte for byte what was written.")
     return FOUND if problems else 0

@@ -25,7 +25,8 @@ from MedPrepLib.export.datasets import to_nnunet
 from MedPrepLib.export.network import NETWORK, mounted_type, network_filesystem
 from MedPrepLib.formats.segnrrd import read_seg_nrrd
 from MedPrepLib.load import CohortDataset, CohortIndex, LoadedCase, open_cohort
-from MedPrepLib.load.lmdbvalues import as_value, from_value
+from MedPrepLib.load.lmdbvalues import as_value, case_key, from_value
+from MedPrepLib.verify import verify
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,41 @@ def test_a_damaged_cohort_is_not_consolidated(tmp_path: Path, kind: str):
     with pytest.raises(CorruptCaseError, match="case case-0, file"):
         export_cohort(tmp_path / "cohort", kind, tmp_path / "one")
     assert [p.name for p in tmp_path.iterdir()] == ["cohort"]
+
+
+def test_a_consolidated_cohort_is_verified_case_by_case(cohort: Path, tmp_path: Path, kind: str):
+    target = tmp_path / "one"
+    export_cohort(cohort, kind, target)
+    assert verify(target) == verify(target, deep=False) == ()
+    done = CliRunner().invoke(medprep, ["verify", str(target)], catch_exceptions=False)
+    assert (done.exit_code, done.output) == (
+        0,
+        "Intact: every case is there and gives its checksums.\n",
+    )
+    other = build_cohort(tmp_path / "other", count=4)
+    if kind == "hdf5":
+        with h5py.File(target, "r+") as file:
+            del file["cases/case-4"]
+            file.move("cases/case-0", "cases/x")
+            file.move("cases/case-1", "cases/case-0")
+            file.move("cases/x", "cases/case-1")
+    else:
+        import lmdb
+
+        with (
+            lmdb.open(str(target), map_size=1 << 28, lock=False) as data,
+            data.begin(write=True) as transaction,
+        ):
+            transaction.delete(case_key("case-4").encode())
+            value = as_value((tmp_path / "other" / other.cases[1].shard.name).read_bytes())
+            transaction.put(case_key("case-0").encode(), value)
+            transaction.put(case_key("case-1").encode(), value)
+    found = {problem.name: problem.message for problem in verify(target)}
+    assert found.keys() == {"cases/case-0", "cases/case-1", "cases/case-4"} - (
+        {"cases/case-1"} if kind == "lmdb" else set()
+    )
+    said = CliRunner().invoke(medprep, ["verify", str(target)]).output
+    assert said.endswith(f"{len(found)} problems: this cohort is not what was written.\n")
 
 
 def test_values_hold_no_pickle_and_every_byte_counts():
