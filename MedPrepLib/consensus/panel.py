@@ -13,6 +13,7 @@ from MedPrepLib.consensus.ties import TieRule, tie_rule
 from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.geometry import Index
 from MedPrepLib.images import VoxelArray
+from MedPrepLib.joint import value_counts
 from MedPrepLib.labels import MAX_LABEL_VALUE
 from MedPrepLib.segmentation import Segmentation
 
@@ -56,9 +57,15 @@ class Panel:
     def maps(self) -> list[VoxelArray]:
         """The layers of readings without overlaps, with the schema's values.
 
-        Values that no segment declares may remain (see :func:`declared`).
+        Values that no reading of the panel declares may remain (see :func:`declared`); those that
+        only other readings declare are background.
         """
-        return [_schema_layer(reading, self.values) for reading in self.readings]
+        voters = self.voters()
+        known: BoolArray = np.asarray(voters.any(axis=1), dtype=np.bool_)
+        return [
+            _own_layer(_schema_layer(reading, self.values), known & ~own)
+            for reading, own in zip(self.readings, voters.T, strict=True)
+        ]
 
     def annotators(self, label: str) -> tuple[str, ...]:
         """Those who annotated the label."""
@@ -100,10 +107,20 @@ def declared(labels: VoxelArray, known: BoolArray) -> VoxelArray:
     return present if (present != labels).any() else labels
 
 
+def _own_layer(layer: VoxelArray, foreign: BoolArray) -> VoxelArray:
+    """The layer with 0 for the values of ``foreign`` (table by value); itself if it has none."""
+    strange = [value for value in np.flatnonzero(foreign).tolist() if value]
+    if not strange or value_counts(layer).keys().isdisjoint(strange):
+        return layer
+    known = np.ones(int(layer.max()) + 1, dtype=np.bool_)
+    known[[value for value in strange if value < known.size]] = False
+    return declared(layer, known)
+
+
 def _schema_layer(reading: Segmentation, values: Mapping[str, int]) -> VoxelArray:
     """The layer of a reading without overlaps, with the schema's values (a view if it has them).
 
-    Voxels of other segments become background; undeclared values may remain.
+    Voxels of other segments become background; values that it does not declare may remain.
     """
     wanted = [s for s in reading.segments if s.name in values]
     if not wanted:

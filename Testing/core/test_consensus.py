@@ -13,7 +13,7 @@ from msgspec import structs
 
 from MedPrepLib import words
 from MedPrepLib.config.settings import Consensus, Pack
-from MedPrepLib.consensus import majority_vote, reading_hash
+from MedPrepLib.consensus import consensus, majority_vote, reading_hash
 from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
@@ -252,6 +252,20 @@ def test_values_that_no_wanted_segment_declares_become_background():
     readings = {"a": reading([[[1, 9, 9, 2]]]), "b": reading([[[1, 9, 1, 2]]])}
     assert vote(readings).label_map.tolist() == [[[1, 0, 0, 2]]]
     assert vote(readings, labels=("one",)).label_map.tolist() == [[[1, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize("method", ["majority", "staple"])
+def test_a_value_that_a_reader_does_not_declare_is_no_vote_for_the_label_of_another(method):
+    a = reading([[[1, 1, 2, 2, 0, 0, 0, 0]]], names=("one", "two"))
+    b = reading([[[1, 1, 2, 2, 1, 1, 0, 0]]], names=("two",))
+    clean = reading([[[0, 0, 2, 2, 0, 0, 0, 0]]], names=("two",))
+    rule = Consensus(method=method, ties="foreground")
+    labels = ("one", "two")
+    found = consensus({"a": a, "b": b}, labels, VALUES, rule)
+    wanted = consensus({"a": a, "b": clean}, labels, VALUES, rule)
+    np.testing.assert_array_equal(found.label_map, wanted.label_map)
+    assert found.label_map.ravel().tolist() == [1, 1, 2, 2, 0, 0, 0, 0]
+    assert found.record.tied_voxels == wanted.record.tied_voxels
 
 
 def test_the_label_map_is_as_narrow_as_the_largest_value_allows():
