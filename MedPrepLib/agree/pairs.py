@@ -7,7 +7,7 @@ the extent of the grid. Where both are empty it is undefined: not 0, not 1, neve
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -30,6 +30,8 @@ REPEAT_MARK = "@"
 """Sets off the number of a repeated reading: "ana@2" is the second reading of "ana". Only digits
 may follow, so that e-mail addresses stay names."""
 
+PairKind = Literal["inter", "intra", "repeat"]
+
 SIMILAR_VOLUME = 1.25
 """Volumes within this factor of each other are called similar in messages."""
 
@@ -47,9 +49,9 @@ def agree(readings: Mapping[str, Segmentation], labels: Sequence[str]) -> Agreem
 
     ``readings`` (rater to reading) must lie on one grid and carry the schema's names; the numbers
     inside the files may differ. Every label is measured alone, overlapping segments exactly.
-    Raters are sorted by name, so the result does not depend on their order. Pairs of readings by
-    one person (see :func:`pairs_kind`) are listed, but summed up apart. Raises GeometryError
-    when the grids differ.
+    Raters are sorted by name, so the result does not depend on their order. Every pair is listed
+    (see :func:`pairs_kind`); summed up are those of the first readings of two persons, and apart
+    from them those of one person. Raises GeometryError when the grids differ.
     """
     raters = tuple(sorted(readings))
     require_one_grid(readings)
@@ -58,7 +60,10 @@ def agree(readings: Mapping[str, Segmentation], labels: Sequence[str]) -> Agreem
         [_pair(label, a, b, overlaps[label]) for a, b in itertools.combinations(raters, 2)]
         for label in labels
     ]
-    summaries = tuple(_summary(label, rows) for label, rows in zip(labels, per_label, strict=True))
+    kinds = pair_kinds(raters)
+    summaries = tuple(
+        _summary(label, rows, kinds) for label, rows in zip(labels, per_label, strict=True)
+    )
     return Agreement(raters, summaries, tuple(itertools.chain.from_iterable(per_label)))
 
 
@@ -119,9 +124,22 @@ def first_raters(raters: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(chosen.values()))
 
 
-def pairs_kind(rater_a: str, rater_b: str) -> Literal["inter", "intra"]:
-    """Whether two readings are by different persons or by one (intra-rater repeats)."""
-    return "intra" if person(rater_a) == person(rater_b) else "inter"
+def pairs_kind(rater_a: str, rater_b: str, counting: Collection[str] | None = None) -> PairKind:
+    """How two readings stand to each other: "intra" if one person made both.
+
+    "inter": the first readings of two persons. "repeat": two persons, and not of each the first
+    reading; such pairs enter no mean, or who reads twice would count twice. ``counting``: the
+    :func:`first_raters` of the case; without it there is no "repeat".
+    """
+    if person(rater_a) == person(rater_b):
+        return "intra"
+    return "inter" if counting is None or {rater_a, rater_b} <= set(counting) else "repeat"
+
+
+def pair_kinds(raters: Collection[str]) -> dict[tuple[str, str], PairKind]:
+    """The kind of every pair of the raters of a case, in both orders."""
+    counting = frozenset(first_raters(raters))
+    return {(a, b): pairs_kind(a, b, counting) for a, b in itertools.permutations(raters, 2)}
 
 
 def require_one_grid(readings: Mapping[str, Segmentation]) -> None:
@@ -242,10 +260,11 @@ def _dice(ours: int, theirs: int, common: int) -> float | None:
     return 2 * common / (ours + theirs) if ours + theirs else None
 
 
-def _summary(label: str, every: Sequence[PairAgreement]) -> LabelAgreement:
-    kinds = [pairs_kind(row.rater_a, row.rater_b) for row in every]
-    rows = [row for row, kind in zip(every, kinds, strict=True) if kind == "inter"]
-    again = [row for row, kind in zip(every, kinds, strict=True) if kind == "intra"]
+def _summary(
+    label: str, every: Sequence[PairAgreement], kinds: Mapping[tuple[str, str], PairKind]
+) -> LabelAgreement:
+    rows = [row for row in every if kinds[row.rater_a, row.rater_b] == "inter"]
+    again = [row for row in every if kinds[row.rater_a, row.rater_b] == "intra"]
     defined = [row for row in rows if row.dice is not None]
     repeated = [row for row in again if row.dice is not None]
     worst = min(defined, key=lambda row: row.dice or 0.0, default=None)

@@ -185,7 +185,7 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
         low = judge(agreement, settings, draft.case.id)
         agreement = details(draft.masks, agreement, settings, verdicts)
     draft = draft.plus(*_not_annotated(task, draft))
-    shifted = find_shifts(draft.masks, agreement, settings, draft.case.id) if low else ()
+    shifted = find_shifts(draft.masks, agreement, settings, draft.case.id)
     agreement = _others_agree(task, draft, agreement)
     sets = judge_sets((*agreement.boxes, *agreement.slices), settings, draft.case.id)
     if agreement == Agreement((), (), ()):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from MedPrepLib.agree.pairs import first_raters, pairs_kind, person
+from MedPrepLib.agree.pairs import pair_kinds, person
 from MedPrepLib.report.model import ReportInput, judged_dice
 from MedPrepLib.report.summary import raters_of
 from MedPrepLib.report.text import median
-from MedPrepLib.results import CaseResult, PairAgreement
+from MedPrepLib.results import CaseResult, LabelAgreement, PairAgreement
 from MedPrepLib.tables import (
     RaterRow,
     agreement_rows,
@@ -75,6 +76,16 @@ class LabelRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SamePerson:
+    """Readings of one label that were repeated by the same person: pairs, their mean Dice."""
+
+    label: str
+    pairs: int
+    mean: float
+    minimum: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorstPair:
     """One pair of raters on one label of one case."""
 
@@ -97,6 +108,7 @@ class AgreementView:
     median: float | None
     bars: tuple[Bar, ...]
     labels: tuple[LabelRow, ...]
+    repeated: tuple[SamePerson, ...]
     matrices: tuple[Matrix, ...]
     raters: tuple[RaterRow, ...]
     worst: tuple[WorstPair, ...]
@@ -120,6 +132,7 @@ def agreement_view(report: ReportInput) -> AgreementView:
         median=median(values),
         bars=histogram(values, threshold),
         labels=_label_rows(report, threshold),
+        repeated=tuple(_same_persons(report)),
         matrices=_matrices(report, threshold),
         raters=_rater_rows(report, threshold),
         worst=_worst_pairs(report.included, threshold),
@@ -153,14 +166,7 @@ def histogram(values: Sequence[float], threshold: float) -> tuple[Bar, ...]:
 
 def _label_rows(report: ReportInput, threshold: float) -> tuple[LabelRow, ...]:
     rows = []
-    for label in report.settings.schema().names:
-        found = [
-            row
-            for case in report.included
-            if case.agreement is not None
-            for row in case.agreement.labels
-            if row.label == label
-        ]
+    for label, found in _measured_labels(report):
         lowest = [row.worst_dice for row in found if row.worst_dice is not None]
         if found:
             rows.append(
@@ -178,12 +184,30 @@ def _label_rows(report: ReportInput, threshold: float) -> tuple[LabelRow, ...]:
     return tuple(rows)
 
 
+def _measured_labels(report: ReportInput) -> Iterator[tuple[str, list[LabelAgreement]]]:
+    """Every label of the schema with what was measured on it, case by case."""
+    measured = [case.agreement for case in report.included if case.agreement is not None]
+    for label in report.settings.schema().names:
+        yield label, [row for one in measured for row in one.labels if row.label == label]
+
+
+def _same_persons(report: ReportInput) -> Iterator[SamePerson]:
+    for label, found in _measured_labels(report):
+        again = [row for row in found if row.intra_pairs_defined]
+        pairs = sum(row.intra_pairs_defined for row in again)
+        if pairs:
+            total = math.fsum(
+                (row.intra_mean_dice or 0.0) * row.intra_pairs_defined for row in again
+            )
+            lowest = min(row.intra_worst_dice or 0.0 for row in again)
+            yield SamePerson(label, pairs, total / pairs, lowest)
+
+
 def _matrices(report: ReportInput, threshold: float) -> tuple[Matrix, ...]:
     values: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     for case in report.included:
-        counting = first_raters(case.agreement.raters) if case.agreement is not None else ()
         for pair in _between_people(case):
-            if pair.dice is not None and {pair.rater_a, pair.rater_b} <= set(counting):
+            if pair.dice is not None:
                 first, second = sorted((person(pair.rater_a), person(pair.rater_b)))
                 values[pair.label][first, second].append(pair.dice)
     raters = raters_of(report.included)
@@ -197,9 +221,11 @@ def _matrices(report: ReportInput, threshold: float) -> tuple[Matrix, ...]:
 
 
 def _between_people(case: CaseResult) -> list[PairAgreement]:
-    """The pairs of a case that are not two readings of one person."""
-    pairs = case.agreement.pairs if case.agreement is not None else ()
-    return [pair for pair in pairs if pairs_kind(pair.rater_a, pair.rater_b) == "inter"]
+    """The pairs of a case that are the first readings of two persons."""
+    if case.agreement is None:
+        return []
+    kinds = pair_kinds(case.agreement.raters)
+    return [p for p in case.agreement.pairs if kinds[p.rater_a, p.rater_b] == "inter"]
 
 
 def _matrix(

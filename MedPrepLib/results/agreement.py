@@ -66,7 +66,7 @@ class LabelAgreement(msgspec.Struct, frozen=True):
     """All pairs of raters on one label; means run over the defined values only.
 
     Two readings of one person ("ana", "ana@2") are counted and averaged apart, as ``intra_``
-    values; everything else is about different persons.
+    values; everything else is about the first readings of different persons.
     """
 
     label: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from MedPrepLib.agree.pairs import pairs_kind
+from MedPrepLib.agree.pairs import PairKind, pair_kinds
 from MedPrepLib.results import CaseResult, Outcome, PairAgreement, PairSurface
 
 
@@ -32,7 +32,8 @@ class AgreementRow(msgspec.Struct, frozen=True):
     volume_b_ml: float | None
     volume_difference_percent: float | None
     kind: str = "inter"
-    """"intra" for two readings of one person."""
+    """"intra" for two readings of one person, "repeat" where a person's later reading is compared
+    with another person: such rows would let who reads twice count twice."""
     hausdorff_mm: float | None = None
     hd95_max_mm: float | None = None
     hd95_pooled_mm: float | None = None
@@ -54,9 +55,11 @@ def agreement_rows(
         if result.agreement is not None:
             place = (sets or {}).get(result.id, "")
             surfaces = result.agreement.surface_of
+            kinds = pair_kinds(result.agreement.raters)
             for pair in result.agreement.pairs:
                 key = (pair.label, pair.rater_a, pair.rater_b)
-                rows.append(_agreement_row(result, pair, place, surfaces.get(key)))
+                kind = kinds[pair.rater_a, pair.rater_b]
+                rows.append(_agreement_row(result, pair, kind, place, surfaces.get(key)))
     return tuple(rows)
 
 
@@ -71,7 +74,11 @@ def likely_cause(case: CaseResult, pair: PairAgreement) -> str:
 
 
 def _agreement_row(
-    result: CaseResult, pair: PairAgreement, place: str, surface: PairSurface | None
+    result: CaseResult,
+    pair: PairAgreement,
+    kind: PairKind,
+    place: str,
+    surface: PairSurface | None,
 ) -> AgreementRow:
     a, b = (
         _volume_ml(result, rater, pair.label, voxels)
@@ -91,7 +98,7 @@ def _agreement_row(
         volume_a_ml=a,
         volume_b_ml=b,
         volume_difference_percent=_difference_percent(a, b),
-        kind=pairs_kind(pair.rater_a, pair.rater_b),
+        kind=kind,
         hausdorff_mm=surface.hausdorff_mm if surface else None,
         hd95_max_mm=surface.hd95_max_mm if surface else None,
         hd95_pooled_mm=surface.hd95_pooled_mm if surface else None,

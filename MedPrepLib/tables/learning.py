@@ -54,7 +54,7 @@ class Trend(msgspec.Struct, frozen=True):
 def learning_rows(rows: Iterable[AgreementRow], order: ReadingOrder) -> tuple[LearningRow, ...]:
     """A row per dated reading and label with a defined value, in order of label, rater, place.
 
-    ``order`` speaks of cases by the names in ``rows``. Pairs of one person are left aside.
+    ``order`` speaks of cases by the names in ``rows``. Repeated readings are left aside.
     """
     values: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from MedPrepLib.agree.pairs import first_raters, person
+from MedPrepLib.agree.pairs import person
 from MedPrepLib.tables.agreement import AgreementRow
 from MedPrepLib.tables.learning import LearningRow, trend
 
@@ -64,14 +64,10 @@ def rater_summary(
 
 def _between_people(rows: Sequence[AgreementRow]) -> list[AgreementRow]:
     """The rows of two persons' first readings of a case, with the persons' names."""
-    readers: dict[str, set[str]] = {}
-    for row in rows:
-        readers.setdefault(row.case, set()).update((row.rater_a, row.rater_b))
-    counting = {case: frozenset(first_raters(raters)) for case, raters in readers.items()}
     return [
         msgspec.structs.replace(row, rater_a=person(row.rater_a), rater_b=person(row.rater_b))
         for row in rows
-        if row.kind == "inter" and {row.rater_a, row.rater_b} <= counting[row.case]
+        if row.kind == "inter"
     ]
 
 

@@ -432,15 +432,23 @@ def test_only_a_number_behind_the_mark_is_a_repeated_reading(a, b, kind):
 
 def test_repeated_readings_of_one_person_are_left_out_of_inter_rater_values():
     mask = ball((12, 25, 25), (4, 9, 9))
-    readings = readings_of(**{"ana": mask, "ana@2": np.roll(mask, 9, axis=2), "ben": mask})
+    other = np.roll(mask, 2, axis=2)
+    readings = readings_of(**{"ana": mask, "ana@2": np.roll(mask, 9, axis=2), "ben": other})
     (label,) = agree(readings, ["tumor"]).labels
     by_pair = {(p.rater_a, p.rater_b): p.dice for p in agree(readings, ["tumor"]).pairs}
     assert len(by_pair) == 3
-    assert label.pairs_defined == 2
-    assert label.mean_dice == pytest.approx((1 + by_pair["ana@2", "ben"]) / 2)
-    assert label.worst_pair == ("ana@2", "ben")
+    assert label.pairs_defined == 1
+    assert label.mean_dice == label.worst_dice == by_pair["ana", "ben"]
+    assert label.worst_pair == ("ana", "ben")
     assert label.intra_mean_dice == label.intra_worst_dice == by_pair["ana", "ana@2"]
     assert label.intra_pairs_defined == 1
+
+
+def test_who_numbers_all_readings_counts_with_the_first():
+    mask = ball((12, 25, 25), (4, 9, 9))
+    readings = readings_of(**{"ana@2": np.roll(mask, 9, axis=2), "ana@1": mask, "ben": mask})
+    (label,) = agree(readings, ["tumor"]).labels
+    assert (label.mean_dice, label.worst_pair) == (1.0, ("ana@1", "ben"))
 
 
 def test_a_person_alone_has_no_inter_rater_value():

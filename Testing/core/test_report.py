@@ -262,7 +262,7 @@ def test_a_study_without_cases_split_or_second_rater_still_has_a_report():
     assert "No case was found in the sources." in empty
     single = changed(sample_cases()[4 + 20], findings=())
     alone = _words(render(sample_report(cases=(single,), split=None)))
-    assert "No included case has two readings that can be compared." in alone
+    assert "No included case has readings of two persons that can be compared." in alone
     bare = changed(
         single, geometry=None, statistics=None, readings=(), consensus=None, targets=None
     )

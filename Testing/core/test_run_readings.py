@@ -104,10 +104,24 @@ def test_a_repeated_reading_has_no_second_vote_and_is_told_apart(tmp_path, masks
     assert case.consensus.raters == ("ana", "ben")
     assert case.agreement is not None
     (row,) = case.agreement.labels
-    assert row.mean_dice is not None
+    assert (row.mean_dice, row.pairs_defined) == (1.0, 1)
     assert row.intra_mean_dice == pytest.approx(2 * 144 / (144 + 168))
     table = (tmp_path / "cohort/report/agreement.csv").read_text()
-    assert '"intra"' in table
+    assert [table.count(f'"{kind}"') for kind in ("inter", "intra", "repeat")] == [1, 1, 1]
+    page = (tmp_path / "cohort/report/index.html").read_text()
+    assert "tumor mean Dice 0.923 of 1 pair, lowest 0.923" in page
+
+
+def test_a_mask_that_is_shifted_is_named_where_only_a_repeated_reading_shows_it(
+    tmp_path, masks
+) -> None:
+    draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 10))
+    draw_mask(masks / "ana@2.nii.gz", slice(4, 10), slice(8, 14))
+    draw_mask(masks / "ben.nii.gz", slice(4, 10), slice(4, 10))
+    (case,) = finished(tmp_path).included
+    codes = {finding.code for finding in case.findings}
+    assert "MASK_SHIFTED" in codes
+    assert "LOW_AGREEMENT" not in codes
 
 
 def test_a_repeated_reading_has_no_second_vote_on_boxes(tmp_path, masks) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from scene.case_samples import write_study
+from scene.case_samples import GRID, label_map, write_study
 
 from MedPrepLib.boxes import index_box, to_world
+from MedPrepLib.images import Volume
 from MedPrepLib.markups import write_boxes
+from MedPrepLib.sample.niftifile import write_nifti
 
 
 @pytest.fixture
@@ -108,6 +110,16 @@ def test_every_pair_of_raters_has_a_colored_cell(opened):
 def test_the_cause_of_the_worst_pair_is_a_sentence(opened):
     assert opened.ui.causeLabel.text.startswith("ana and ben, Dice 0.533: ")
     assert "..." not in opened.ui.causeLabel.text
+
+
+def test_the_worst_pair_is_never_one_with_a_repeated_reading(user, tmp_path):
+    study = write_study(tmp_path)
+    again = tmp_path / "raw" / "north" / "p1" / "c1" / "masks" / "ana@2.nii.gz"
+    write_nifti(again, Volume(label_map(14, 22), GRID))
+    user.open(study)
+    user.open_case("p1")
+    assert user.ui.labelComboBox.currentText == "tumor (0.533)"
+    assert user.ui.causeLabel.text.startswith("ana and ben, Dice 0.533: ")
 
 
 def test_another_label_shows_its_own_numbers(opened):

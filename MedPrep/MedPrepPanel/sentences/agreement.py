@@ -60,9 +60,10 @@ def _amounts(desk: Any, row: Any, needs: str) -> tuple[str, str]:
 
 def cause(desk: Any, label: str, pair: tuple[str, str] | None) -> str:
     """Why two raters agree too little on a label; None for the two who agree least."""
+    wanted = pair or _worst_of(desk.analysis, label)
     rows = [row for row in desk.analysis.pairs(label) if row.dice is not None]
-    if pair is not None:
-        rows = [row for row in desk.analysis.pairs(label) if (row.rater_a, row.rater_b) == pair]
+    if wanted is not None:
+        rows = [row for row in desk.analysis.pairs(label) if (row.rater_a, row.rater_b) == wanted]
     row = min(rows, key=lambda row: row.dice or 0.0, default=None)
     if row is None:
         return ""
@@ -81,6 +82,12 @@ def cause(desk: Any, label: str, pair: tuple[str, str] | None) -> str:
     found = [c for c in desk.analysis.causes(label) if c.best]
     best = [c for c in found if (c.rater_a, c.rater_b) == (row.rater_a, row.rater_b)]
     return f"{head}: {named(desk, best[0].sentence)}" if best else f"{head}."
+
+
+def _worst_of(analysis: Any, label: str) -> tuple[str, str] | None:
+    """The two persons who agree least; None where only one person drew, perhaps repeatedly."""
+    rows = (row for row in analysis.agreement.labels if row.label == label)
+    return next((row.worst_pair for row in rows), None)
 
 
 def place_count(place: int, count: int, known: bool) -> str:
