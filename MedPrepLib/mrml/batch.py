@@ -68,6 +68,7 @@ def run_batch(session: Session, order: BatchOrder, listen: Listener = silent) ->
     for number, entry in enumerate(entries, start=1):
         try:
             desk = session.open_case(entry.name)
+            _decide(session, desk, order)
             result = _worked(desk, entry, order)
         except NotShownError as error:
             not_shown.append(entry.name)
@@ -90,9 +91,23 @@ def _chosen(session: Session, names: tuple[str, ...]) -> tuple[CaseEntry, ...]:
     return tuple(entry for entry in session.entries if not names or entry.name in names)
 
 
-def _worked(desk: Desk, entry: CaseEntry, order: BatchOrder) -> CaseResult:
-    if desk.case.raters and not desk.holds_something:
+def _decide(session: Session, desk: Desk, order: BatchOrder) -> None:
+    """Have a consensus in the scene: the reviewer's, else one by the method.
+
+    Labels that nobody looked for and nobody drew are no segments of it: they would be read as
+    annotated and empty.
+    """
+    review = session.review
+    if review.nothing_found and not session.stale:
+        desk.find_nothing()
+    elif not (desk.has_mask or desk.drawn_boxes() or desk.slices is not None) and desk.case.raters:
         desk.decide(order.how or desk.case.study.consensus)
+    annotated = desk.start.record.annotated if desk.start is not None else None
+    if desk.has_mask and annotated is not None and not review.nothing_found:
+        desk.nodes.list_only(annotated)
+
+
+def _worked(desk: Desk, entry: CaseEntry, order: BatchOrder) -> CaseResult:
     _write_consensus(desk, make_folder(order.out / "consensus"))
     if order.save_scene is not None:
         path = make_folder(order.out / "scenes") / f"{desk.case.name}.mrb"

@@ -28,6 +28,7 @@ from MedPrepLib.mrml.nodes import (
 )
 from MedPrepLib.mrml.segmentations import (
     add_segmentation,
+    drop_segments,
     lineage,
     parts_of,
     replace_segments,
@@ -239,6 +240,15 @@ class CaseNodes:
         """Change the voxels of the consensus that is in the scene, and nothing else of it."""
         drawing = as_drawing(label_map, self.case.geometry, self.case.schema, ignore_value)
         replace_segments(self.consensus, drawing)
+
+    def list_only(self, labels: Sequence[str]) -> None:
+        """Take the segments out of the consensus that are none of these and hold nothing.
+
+        A segment that is listed says that somebody looked for it.
+        """
+        drawing = self.drawing()
+        others = (name for name in drawing.names if name not in labels)
+        drop_segments(self.consensus, [name for name in others if not drawing.mask(name).any()])
 
     def set_boxes(
         self, name: str, boxes: Sequence[WorldBox], color: Color, *, editable: bool = False

@@ -116,6 +116,17 @@ class Desk:
             self.slices = voted.labels.ranges
         return self.start.record if self.start else None
 
+    def find_nothing(self) -> None:
+        """Let the consensus hold nothing: somebody looked at the image and found nothing."""
+        if self.case.masks:
+            how = self.case.study.consensus
+            self.nodes.set_consensus(self.start or self.analysis.consensus(how))
+            self.nodes.put_consensus(np.zeros(self.case.geometry.shape, np.uint8), None)
+        if self.case.boxes:
+            self.put_boxes(())
+        if self.case.slices:
+            self.slices = ()
+
     def go_on(
         self, start: ConsensusRecord, label_map: VoxelArray, accepted: Sequence[Accepted]
     ) -> None:

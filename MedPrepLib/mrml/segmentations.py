@@ -70,6 +70,14 @@ def remove_segments(node: Any) -> None:
     segments.RemoveAllSegments()
 
 
+def drop_segments(node: Any, names: Sequence[str]) -> None:
+    """Remove the segments with these names, as far as they are there."""
+    segments = node.GetSegmentation()
+    for id_ in segment_ids(node, names):
+        segments.GetSegment(id_).RemoveAllRepresentations()
+        segments.RemoveSegment(id_)
+
+
 def parts_of(node: Any) -> tuple[tuple[Segmentation, ...], tuple[Segment, ...]]:
     """What a node holds: a part per label map, on its own grid in the world, and empty segments.
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scene.case_samples import KEY, label_map, write_study
+from scene.case_samples import GRID, KEY, label_map, write_study
 
 from MedPrepLib.casebook import open_book
 from MedPrepLib.config.settings import Consensus
-from MedPrepLib.formats.segnrrd import read_seg_nrrd
+from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
 from MedPrepLib.load.index import NoSuchCaseError
 from MedPrepLib.markups import read_boxes
 from MedPrepLib.mrml import Session
 from MedPrepLib.mrml.batch import BatchOrder, run_batch
+from MedPrepLib.segmentation import from_masks
 
 SCRIPT = Path(__file__).resolve().parents[2] / "MedPrep" / "Scripts" / "medprep_batch.py"
 
@@ -104,6 +105,59 @@ def test_what_a_reviewer_decided_is_followed_and_nothing_is_decided_in_their_nam
     assert np.array_equal(read.mask("tumor"), mine == 3)
     assert len(list((study.parent / "reviews").rglob("*.review.json"))) == 1
     assert session.book.store.history(name, "eva")[-1].version == 1
+
+
+def test_labels_that_nobody_looked_for_are_no_segments_of_the_consensus(session, study, tmp_path):
+    text = study.read_text() + "[labels.cyst]\nvalue = 4\n[labels.duct]\nvalue = 5\n"
+    study.write_text(text)
+    for rater in ("ana", "ben", "eva"):  # a color table says that the duct was looked for
+        path = study.parent / f"raw/north/p1/c1/masks/{rater}.nii.gz"
+        drawn = from_masks({"organ": label_map(5, 12) == 1, "duct": label_map(5, 12) == 9}, GRID)
+        path.unlink()
+        write_seg_nrrd(path.with_name(f"{rater}.seg.nrrd"), drawn)
+    session.take_book(open_book(study, key=KEY))
+    name = next(entry.name for entry in session.entries if "p1" in entry.title)
+    run_batch(session, BatchOrder(tmp_path / "out", cases=(name,)))
+    read = read_seg_nrrd(tmp_path / "out/consensus" / f"{name}.seg.nrrd")
+    assert set(read.names) == {"organ", "duct"}
+    assert np.array_equal(read.mask("organ"), label_map(5, 12) == 1)
+    assert not read.mask("duct").any()
+
+
+def test_a_label_that_the_reviewer_alone_drew_is_a_segment_of_the_consensus(
+    session, study, tmp_path
+):
+    study.write_text(study.read_text() + "[labels.cyst]\nvalue = 4\n[labels.duct]\nvalue = 5\n")
+    session.take_book(open_book(study, key=KEY))
+    session.change_reviewer("eva")
+    name = session.entries[0].name
+    desk = session.open_case(name)
+    desk.decide(Consensus())
+    mine = label_map(7, 19)
+    mine[0, 0, 0] = 4
+    desk.nodes.put_consensus(mine, None)
+    session.save("approved")
+    session.close_case()
+    run_batch(session, BatchOrder(tmp_path / "out", cases=(name,)))
+    read = read_seg_nrrd(tmp_path / "out/consensus" / f"{name}.seg.nrrd")
+    assert set(read.names) == {"organ", "tumor", "cyst"}
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_reviewer_who_found_nothing_is_followed(session, tmp_path, drawn):
+    session.change_reviewer("eva")
+    name = session.entries[0].name
+    desk = session.open_case(name)
+    if drawn:
+        desk.decide(Consensus())
+        desk.nodes.put_consensus(np.zeros_like(label_map(7, 19)), None)
+        desk.put_boxes(())
+    session.save("approved", nothing_found=True)
+    session.close_case()
+    run_batch(session, BatchOrder(tmp_path / "out", cases=(name,)))
+    read = read_seg_nrrd(tmp_path / "out/consensus" / f"{name}.seg.nrrd")
+    assert {label: int(read.mask(label).sum()) for label in read.names} == {"organ": 0, "tumor": 0}
+    assert read_boxes(tmp_path / "out/consensus" / f"{name}.mrk.json") == ()
 
 
 def test_a_case_that_cannot_be_shown_is_a_finding_and_the_others_are_done(session, study, tmp_path):
