@@ -60,6 +60,7 @@ from MedPrepLib.catalog.review import (
     REVIEW_UNREADABLE,
     REVIEW_UNUSED,
     REVIEWS_CONTRADICT,
+    REVIEWS_DIFFER,
 )
 from MedPrepLib.catalog.run import (
     SOURCE_CHANGED,
@@ -254,6 +255,7 @@ __all__ = [
     "READMITTED",
     "REGION_LEFT_OUT",
     "REVIEWS_CONTRADICT",
+    "REVIEWS_DIFFER",
     "REVIEW_APPROVED",
     "REVIEW_FLAGGED",
     "REVIEW_STALE",

@@ -31,6 +31,11 @@ REVIEWS_CONTRADICT = _review(
     "One reviewer approved that nothing is found, another approved a drawing; the last one counts.",
     "Look at the case together; whoever was wrong withdraws the approval or saves another one.",
 )
+REVIEWS_DIFFER = _review(
+    "REVIEWS_DIFFER",
+    "Reviewers approved drawings that differ; the last one counts. A note where all labels agree.",
+    "Look at the case together; whoever does not stand by a drawing withdraws the approval.",
+)
 REVIEW_UNREADABLE = _review(
     "REVIEW_UNREADABLE",
     "A file in the folder of reviews cannot be read, or was changed afterwards.",

@@ -6,26 +6,24 @@ nothing of it is used, and the case asks for another look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from MedPrepLib import catalog
-from MedPrepLib.cohort import BoxReading, ReadingFile, SliceReading
 from MedPrepLib.errors import MedPrepError
 from MedPrepLib.findings import Finding, Severity
-from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
 from MedPrepLib.joint import value_counts
 from MedPrepLib.pipeline.draft import CaseTask, Draft, known
+from MedPrepLib.pipeline.reviewdrawn import boxes_of, differing, label_map_of, slices_of
 from MedPrepLib.results import Box, ConsensusRecord, SliceLabels
 from MedPrepLib.review import (
     DrawnFile,
     DrawnKind,
     Review,
-    ReviewStore,
     case_state,
     contradictions,
     drawn_hashes,
@@ -35,6 +33,8 @@ from MedPrepLib.review import (
     speaks_of,
     unbound,
 )
+
+Drawn = TypeVar("Drawn")
 
 
 def adopts(task: CaseTask, rater: str) -> bool:
@@ -61,7 +61,7 @@ def reviewed_mask(task: CaseTask, draft: Draft) -> Draft:
         return draft
     review, file = found
     try:
-        label_map, ignore = _label_map(task, known(draft.geometry), review, file)
+        label_map, ignore = label_map_of(task, draft, review, file)
     except MedPrepError as error:
         return draft.plus(_unusable(draft, error))
     start = f" (from {file.start.method})" if file.start else ""
@@ -76,29 +76,12 @@ def found_nothing(task: CaseTask, draft: Draft) -> bool:
 
 def reviewed_boxes(task: CaseTask, draft: Draft) -> tuple[tuple[Box, ...] | None, Draft]:
     """The boxes that the last reviewer approved, in voxels; None when nobody drew any."""
-    from MedPrepLib.boxes import clipped, to_index
-    from MedPrepLib.masks.boxes import load_boxes
-
-    path, draft = _approved_file(task, draft, "boxes")
-    if path is None:
-        return None, draft
-    geometry = known(draft.geometry)
-    reading = BoxReading("review", (ReadingFile(str(path)),))
-    drawn, said = load_boxes(reading, geometry, task.study.schema(), draft.case.id)
-    inside = (clipped(to_index(box, geometry), geometry) for box in drawn)
-    return tuple(box for box in inside if box is not None), draft.plus(*said)
+    return _approved(task, draft, "boxes", boxes_of)
 
 
 def reviewed_slices(task: CaseTask, draft: Draft) -> tuple[SliceLabels | None, Draft]:
     """The slice labels that the last reviewer approved; None when nobody noted any."""
-    from MedPrepLib.masks.slices import load_slices
-
-    path, draft = _approved_file(task, draft, "slices")
-    if path is None:
-        return None, draft
-    reading = SliceReading("review", (ReadingFile(str(path)),))
-    labels, said = load_slices(reading, known(draft.geometry), task.study.schema(), draft.case.id)
-    return labels, draft.plus(*said)
+    return _approved(task, draft, "slices", slices_of)
 
 
 def settled(task: CaseTask, draft: Draft) -> Draft:
@@ -115,13 +98,15 @@ def settled(task: CaseTask, draft: Draft) -> Draft:
         for _, r in sorted(reviews.items())
         if r.verdict == state
     )
-    said += _contradicting(reviews, item)
+    differ = differing(task, draft, reviews)
+    said += (*_contradicting(reviews, item), *(f for f in differ if f.severity > Severity.NOTE))
     if state == "flagged":
         said.append(catalog.REVIEW_FLAGGED.at(item, f"flagged by {who}"))
     if state == "approved" and not said:
         said.append(catalog.REVIEW_APPROVED.at(item, f"approved by {who}"))
         draft = replace(draft, findings=tuple(map(_seen, draft.findings)))
-    return draft.plus(*said, *_unbound(reviews, draft))
+    notes = (finding for finding in differ if finding not in said)
+    return draft.plus(*said, *notes, *_unbound(reviews, draft))
 
 
 def _inputs(draft: Draft) -> dict[str, str]:
@@ -160,28 +145,21 @@ def _emptied(task: CaseTask, draft: Draft, review: Review) -> Draft:
     return replace(draft, label_map=empty, consensus=record)
 
 
-def _label_map(
-    task: CaseTask, geometry: Geometry, review: Review, file: DrawnFile
-) -> tuple[VoxelArray, int | None]:
-    from MedPrepLib.align import compare_grids, to_grid
-    from MedPrepLib.consensus.drawing import from_drawing
-    from MedPrepLib.formats.segnrrd import read_seg_nrrd
-
-    drawn = read_seg_nrrd(ReviewStore(task.review_folder).path_of(review, file))
-    settings = task.study.align
-    verdict = compare_grids(geometry, drawn.geometry, settings)
-    placed = to_grid(drawn, geometry, verdict, settings, file.name).segmentation
-    return from_drawing(placed, task.study.schema())
-
-
-def _approved_file(task: CaseTask, draft: Draft, kind: DrawnKind) -> tuple[Path | None, Draft]:
+def _approved(
+    task: CaseTask,
+    draft: Draft,
+    kind: DrawnKind,
+    read: Callable[[CaseTask, Draft, Review, DrawnFile], tuple[Drawn, tuple[Finding, ...]]],
+) -> tuple[Drawn | None, Draft]:
+    """What the last reviewer to approve drew of a kind."""
     found = drawn_of(valid_reviews(task, draft), kind)
     if found is None:
         return None, draft
     try:
-        return ReviewStore(task.review_folder).path_of(*found), draft
+        drawn, said = read(task, draft, *found)
     except MedPrepError as error:
         return None, draft.plus(_unusable(draft, error))
+    return drawn, draft.plus(*said)
 
 
 def _unusable(draft: Draft, error: MedPrepError) -> Finding:

@@ -21,9 +21,16 @@ def case_state(reviews: Iterable[Review]) -> CaseState:
 
 
 def drawn_of(reviews: Mapping[str, Review], kind: DrawnKind) -> tuple[Review, DrawnFile] | None:
-    """What the last reviewer to approve drew of this kind; None when nobody did.
+    """What the last reviewer to approve drew of this kind; None when nobody did."""
+    return next(reversed(drawings_of(reviews, kind)), None)
 
-    Nor does anything count that was drawn before another reviewer approved "nothing found".
+
+def drawings_of(
+    reviews: Mapping[str, Review], kind: DrawnKind
+) -> tuple[tuple[Review, DrawnFile], ...]:
+    """What reviewers who approve drew of this kind, the last one last.
+
+    Nothing counts that was drawn before another reviewer approved "nothing found".
     """
     since = max(map(_order, _empty(reviews)), default=("", ""))
     found = [
@@ -33,7 +40,7 @@ def drawn_of(reviews: Mapping[str, Review], kind: DrawnKind) -> tuple[Review, Dr
         for drawn in review.drawn
         if drawn.kind == kind
     ]
-    return max(found, key=lambda pair: _order(pair[0]), default=None)
+    return tuple(sorted(found, key=lambda pair: _order(pair[0])))
 
 
 def nothing_found(reviews: Mapping[str, Review]) -> Review | None:

@@ -21,9 +21,11 @@ from MedPrepLib.images import Volume
 from MedPrepLib.load import open_cohort
 from MedPrepLib.markups import write_boxes
 from MedPrepLib.pipeline import Order, Summary, run
+from MedPrepLib.results import SliceRange
 from MedPrepLib.review import DrawnFile, Review, ReviewStore
 from MedPrepLib.sample.niftifile import write_nifti
 from MedPrepLib.segmentation import Segment, Segmentation
+from MedPrepLib.slicelabels import slice_labels, write_slices
 
 GRID = Geometry((20, 18, 12), (1.0, 1.0, 2.0), (-10.0, 5.0, 100.0))
 CASE = "north_p1_c1"
@@ -356,6 +358,81 @@ def test_a_later_nothing_found_beats_an_older_drawing_and_both_are_named(tmp_pat
     (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEWS_CONTRADICT")
     assert said == "ana (version 1) drew something, then eva (version 1) found nothing"
     assert "REVIEW_APPROVED" not in codes(summary), "it still asks for a look"
+
+
+def differ(summary: Summary) -> list[tuple[Severity, str]]:
+    found = (f for f in case_of(summary).findings if f.code == "REVIEWS_DIFFER")
+    return [(f.severity, f.message) for f in found]
+
+
+def test_two_approved_masks_that_differ_much_ask_for_a_look(tmp_path, masks):
+    save_mask(tmp_path, Review(CASE, "ana", "approved"), drawing(block(slice(5, 12))))
+    save_mask(tmp_path, Review(CASE, "eva", "approved"), drawing(block(slice(9, 14))))
+    summary = finished(tmp_path)
+    used = packed(tmp_path).mask
+    last = "eva" if np.array_equal(used, block(slice(9, 14))) else "ana"
+    first = {"eva": "ana", "ana": "eva"}[last]
+    ((severity, message),) = differ(summary)
+    assert severity == Severity.REVIEW
+    assert message == (
+        f"the masks that {first} (version 1) and {last} (version 1) approved differ: label "
+        "'tumor', Dice 0.500 is below 0.7; the latter are used"
+    )
+    assert "REVIEW_APPROVED" not in codes(summary), "it still asks for a look"
+    assert "LOW_AGREEMENT" in codes(summary, Severity.REVIEW)
+
+
+def test_two_approved_masks_that_differ_little_are_noted(tmp_path, masks):
+    save_mask(tmp_path, Review(CASE, "ana", "approved"), drawing(block(slice(5, 12))))
+    save_mask(tmp_path, Review(CASE, "eva", "approved"), drawing(block(slice(5, 13))))
+    summary = finished(tmp_path)
+    ((severity, message),) = differ(summary)
+    assert severity == Severity.NOTE
+    assert "Dice 0.933 reaches 0.7" in message
+    assert "REVIEW_APPROVED" in codes(summary)
+
+
+def test_reviewers_who_drew_the_same_do_not_differ(tmp_path, masks):
+    for reviewer in ("ana", "eva"):
+        save_mask(tmp_path, Review(CASE, reviewer, "approved"), drawing(block(slice(5, 12))))
+    assert differ(finished(tmp_path)) == []
+
+
+def test_a_drawing_that_is_not_approved_and_one_of_another_kind_do_not_differ(tmp_path, masks):
+    save_mask(tmp_path, Review(CASE, "ana"), drawing(block(slice(5, 12))))
+    save_mask(tmp_path, Review(CASE, "eva", "approved"), drawing(block(slice(9, 14))))
+    boxed_by(tmp_path, "max", (5, 5, 4))
+    assert differ(finished(tmp_path)) == []
+
+
+def boxed_by(folder: Path, reviewer: str, start: tuple[int, int, int]) -> None:
+    box = to_world(index_box("tumor", start, (9, 9, 7), GRID), GRID)
+    review = Review(CASE, reviewer, "approved", drawn=(DrawnFile("boxes", "", ""),))
+    store = ReviewStore(folder / "reviews")
+    store.save(review, {"boxes": lambda path: write_boxes(path, [box])})
+
+
+def noted_by(folder: Path, reviewer: str, stop: int) -> None:
+    review = Review(CASE, reviewer, "approved", drawn=(DrawnFile("slices", "", ""),))
+    labels = slice_labels(reviewer, 12, [SliceRange("tumor", 2, stop)], ["tumor"])
+    store = ReviewStore(folder / "reviews")
+    store.save(review, {"slices": lambda path: write_slices(path, labels)})
+
+
+def test_approved_boxes_and_slices_that_differ_are_named(tmp_path, masks):
+    boxed_by(tmp_path, "ana", (5, 5, 4))
+    boxed_by(tmp_path, "eva", (8, 8, 4))
+    noted_by(tmp_path, "max", 8)
+    noted_by(tmp_path, "zoe", 9)
+    boxes, slices = differ(finished(tmp_path))
+    assert boxes[0] == Severity.REVIEW
+    assert "the boxes that" in boxes[1]
+    assert "label 'tumor', F1 0.000 is below 0.7" in boxes[1]
+    assert slices[0] == Severity.NOTE
+    assert "the slice labels that" in slices[1]
+    assert "Dice of the slices 0.923 reaches 0.7" in slices[1]
+    noted_by(tmp_path, "zoe", 8)
+    assert [message for _, message in differ(finished(tmp_path)) if "slice" in message] == []
 
 
 # --- boxes and slices that a review speaks of -------------------------------------------------
