@@ -23,7 +23,7 @@ from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import slug
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks import common_schema, merge
-from MedPrepLib.masks.matching import match, relabeled
+from MedPrepLib.masks.matching import match, match_findings, relabeled
 from MedPrepLib.mrml.segmentations import parts_of
 from MedPrepLib.mrml.volumes import volume_of
 from MedPrepLib.reading import align_parts
@@ -106,7 +106,7 @@ class SceneBook:
         found = []
         for node in self.segmentations:
             try:
-                parts, empty = parts_of(node)
+                parts, empty = parts_of(node, sided=True)
             except MedPrepError:  # said when the node is read
                 continue
             found += list(parts)
@@ -130,11 +130,14 @@ class _Reader:
     def read(self, rater: str, node: Any) -> None:
         item = f"scene/{rater}"
         try:
-            drawn, empty = parts_of(node)
+            drawn, empty = parts_of(node, sided=True)
         except MedPrepError as error:
             self.findings.append(catalog.MASK_UNREADABLE.at(item, str(error)))
             return
-        parts = tuple(relabeled(part, match(part, NAMES, self.schema)) for part in drawn)
+        meanings = [match(part, NAMES, self.schema) for part in drawn]
+        for meaning in meanings:
+            self.findings += match_findings(meaning, item)
+        parts = tuple(map(relabeled, drawn, meanings))
         if not parts:
             self._keep(rater, self._with_empty(self._blank(), empty))
             return
@@ -157,11 +160,13 @@ class _Reader:
 
     def _with_empty(self, mask: Segmentation, empty: tuple[Segment, ...]) -> Segmentation:
         """The mask with the labels that were annotated and hold nothing."""
-        labels = [self.schema.find(segment.name) for segment in empty]
+        if not empty:
+            return mask
+        labels = match(_all_empty(empty), NAMES, self.schema).annotated
         more = tuple(
             Segment(label.name, label.value, 0, label.color, label.terminology)
             for label in labels
-            if label is not None and mask.find(label.name) is None
+            if mask.find(label.name) is None
         )
         return replace(mask, segments=mask.segments + more) if more else mask
 

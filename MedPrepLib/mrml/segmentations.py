@@ -15,13 +15,14 @@ import vtk
 
 from MedPrepLib.errors import LabelError
 from MedPrepLib.formats.segnrrd import as_labels, distinct_names
-from MedPrepLib.formats.terminology import entry_of, entry_text
+from MedPrepLib.formats.terminology import entry_of, entry_text, side_of
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import VoxelArray
-from MedPrepLib.labels import Color, distinct_color
+from MedPrepLib.labels import Color, distinct_color, normalized_name
 from MedPrepLib.mrml.arrays import fill, from_vtk_matrix, ras_matrix, right_handed, voxels
 from MedPrepLib.mrml.transforms import grid_in_world
 from MedPrepLib.segmentation import Segment, Segmentation
+from MedPrepLib.sides import sides_in
 
 BINARY = "Binary labelmap"
 """What Slicer calls the representation by voxels (vtkSegmentationConverter)."""
@@ -78,16 +79,19 @@ def drop_segments(node: Any, names: Sequence[str]) -> None:
         segments.RemoveSegment(id_)
 
 
-def parts_of(node: Any) -> tuple[tuple[Segmentation, ...], tuple[Segment, ...]]:
+def parts_of(
+    node: Any, *, sided: bool = False
+) -> tuple[tuple[Segmentation, ...], tuple[Segment, ...]]:
     """What a node holds: a part per label map, on its own grid in the world, and empty segments.
 
     Segments without a voxel have no grid; they were annotated all the same. A linear parent
     transform is applied to the grids. Segments that are surfaces are turned into voxels of the
-    reference image, in a copy. Names that occur twice are told apart by " #2". Raises LabelError
-    where that cannot be done, TransformedError for other transforms.
+    reference image, in a copy. Names that occur twice are told apart by " #2". ``sided``: names
+    say the side of the body that only the codes say, as "kidney left". Raises LabelError where
+    that cannot be done, TransformedError for other transforms.
     """
     segments = _by_voxels(node)
-    names = _names(segments)
+    names = _names(segments, sided=sided)
     parts: list[Segmentation] = []
     empty: list[Segment] = []
     for layer in range(segments.GetNumberOfLayers(BINARY)):
@@ -157,17 +161,24 @@ def _by_voxels(node: Any) -> Any:
     return copied
 
 
-def _names(segments: Any) -> dict[str, str]:
+def _names(segments: Any, *, sided: bool = False) -> dict[str, str]:
     ids = segments.GetSegmentIDs()
-    given = [segments.GetSegment(id_).GetName() for id_ in ids]
+    given = [_sided_name(segments.GetSegment(id_), sided=sided) for id_ in ids]
     return dict(zip(ids, distinct_names(given), strict=True))
+
+
+def _sided_name(segment: Any, *, sided: bool) -> str:
+    """The name of a segment, and the side that its code says, where that is asked for."""
+    name = str(segment.GetName())
+    side = side_of(tag_of(segment, TERMINOLOGY)) if sided else ""
+    return f"{name} {side}" if side and not sides_in(name) else name
 
 
 def _segment(segment: Any, name: str) -> Segment:
     r, g, b = (round(255 * part) for part in segment.GetColor())
-    return Segment(
-        name, int(segment.GetLabelValue()), 0, (r, g, b), entry_of(tag_of(segment, TERMINOLOGY))
-    )
+    entry = tag_of(segment, TERMINOLOGY)
+    value = int(segment.GetLabelValue())
+    return Segment(name, value, 0, (r, g, b), entry_of(entry), side=side_of(entry))
 
 
 def tag_of(segment: Any, tag: str) -> str:
@@ -190,7 +201,16 @@ def _grid(node: Any, image: Any) -> Geometry:
 
 
 def segment_ids(node: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """The ids of the segments with these names, as far as they are there."""
+    """The ids of the segments with these names, as far as they are there.
+
+    Names are those of :func:`parts_of`, with the side that a code says or without, compared as
+    those of labels are.
+    """
     segments = node.GetSegmentation()
-    found = (segments.GetSegmentIdBySegmentName(name) for name in names)
-    return tuple(id_ for id_ in found if id_)
+    wanted = {normalized_name(name) for name in names}
+    by_name = [_names(segments, sided=sided) for sided in (True, False)]
+    return tuple(
+        id_
+        for id_ in segments.GetSegmentIDs()
+        if wanted & {normalized_name(found[id_]) for found in by_name}
+    )

@@ -141,7 +141,7 @@ def _of_masks(task: CaseTask, draft: Draft, files: Files) -> Values:
     from MedPrepLib.agree import agree
 
     maps = [label_map_of(task, draft, *file)[0] for file in files]
-    if np.array_equal(*maps):
+    if np.array_equal(maps[0], maps[1]):
         return {}
     schema = task.study.schema()
     segments = tuple(Segment(label.name, label.value) for label in schema)

@@ -102,6 +102,78 @@ def test_segments_annotated_empty_are_not_forgotten(scene, files_case, tmp_path)
     assert organ.outcome == "not annotated"
 
 
+def sided(scene, volume, rater, *segments):
+    """Segments of one name and code; a modifier of the code says the side, as Slicer's does."""
+    layer = np.zeros(GRID.shape, np.uint8)
+    for value, (column, _side) in enumerate(segments, start=1):
+        layer[2:10, 2:20, column : column + 6] = value
+    named = tuple(Segment(f"kidney{n}", n + 1) for n in range(len(segments)))
+    node = add_segmentation(scene, Segmentation((layer,), GRID, named), rater, volume)
+    modifiers = {"left": "SCT^7771000^Left", "right": "SCT^24028007^Right", "": "^^"}
+    for number, (_column, side) in enumerate(segments):
+        segment = node.GetSegmentation().GetNthSegment(number)
+        segment.SetName("kidney")
+        segment.SetTag(
+            "TerminologyEntry",
+            "Segmentation category and type - 3D Slicer General Anatomy list"
+            f"~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney~{modifiers[side]}"
+            "~Anatomic codes - DICOM master list~^^~^^",
+        )
+    return node
+
+
+LEFT_AT, RIGHT_AT = 15, 3
+
+
+def test_left_and_right_of_one_name_are_told_apart_by_their_codes(scene, files_case, tmp_path):
+    volume = add_volume(scene, files_case.image, "abdomen")
+    nodes = (
+        sided(scene, volume, "ana", (LEFT_AT, "left"), (RIGHT_AT, "right")),
+        sided(scene, volume, "ben", (RIGHT_AT, "right"), (LEFT_AT, "left")),
+    )
+    book = SceneBook(volume, nodes, tmp_path)
+    case = book.read("abdomen")
+    assert case.labels == ("kidney left", "kidney right")
+    assert [pair.dice for pair in CaseAnalysis(case).agreement.pairs] == [1.0, 1.0]
+    shown = CaseNodes.adopt(scene, case, volume, book.readings)
+    shown.show("kidney left", ["ana", "ben"])
+    for node, left in zip(nodes, (0, 1), strict=True):
+        ids = node.GetSegmentation().GetSegmentIDs()
+        seen = [node.GetDisplayNode().GetSegmentVisibility(id_) for id_ in ids]
+        assert seen == [number == left for number in range(2)]
+
+
+def test_a_code_that_contradicts_the_name_leaves_the_segment_out_and_says_so(
+    scene, files_case, tmp_path
+):
+    volume = add_volume(scene, files_case.image, "abdomen")
+    nodes = [
+        sided(scene, volume, rater, (LEFT_AT, side), (RIGHT_AT, "right"))
+        for rater, side in (("ana", "left"), ("ben", "right"))
+    ]
+    for node in nodes:
+        node.GetSegmentation().GetNthSegment(0).SetName("left kidney")
+    case = SceneBook(volume, tuple(nodes), tmp_path).read("abdomen")
+    assert case.masks["ben"].names == ("kidney right",)
+    (said,) = [finding for finding in case.findings if finding.item == "scene/ben"]
+    assert said.code == "LABEL_UNKNOWN"
+    assert said.message.endswith("'left kidney' (coded as right)")
+
+
+def test_a_segment_is_shown_however_its_name_is_written(scene, files_case, tmp_path):
+    volume = add_volume(scene, files_case.image, "thorax")
+    nodes = [
+        add_segmentation(scene, files_case.masks[rater], rater, volume) for rater in ("ana", "ben")
+    ]
+    nodes[1].GetSegmentation().GetSegment("tumor").SetName("Tumor_")
+    book = SceneBook(volume, tuple(nodes), tmp_path)
+    case = book.read("thorax")
+    assert case.labels == ("organ", "tumor")
+    CaseNodes.adopt(scene, case, volume, book.readings).show("tumor", ["ana", "ben"])
+    assert nodes[1].GetDisplayNode().GetSegmentVisibility("tumor")
+    assert not nodes[1].GetDisplayNode().GetSegmentVisibility("organ")
+
+
 def test_two_nodes_of_one_name_are_two_raters(scene, files_case, tmp_path):
     volume = add_volume(scene, files_case.image, "thorax")
     nodes = tuple(
