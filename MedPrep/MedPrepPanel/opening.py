@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MedPrepPanel.background import AHEAD, LISTING, NOW
-from MedPrepPanel.sentences.review import stale
+from MedPrepPanel.sentences.review import stale, withdrawn
 
 if TYPE_CHECKING:
     from MedPrepLib.casebook import OpenCase
@@ -27,6 +27,7 @@ class Opener:
         self.panel = panel
         self.opening = ""
         self._search: object = None
+        self._left = ""
         self._ahead: tuple[str, Future[Any]] | None = None
 
     # --- books --------------------------------------------------------------------------------
@@ -108,8 +109,11 @@ class Opener:
         """Save what was decided and typed, and close; raises when it cannot be saved."""
         session = self.panel.session
         if session is not None and session.desk is not None:
+            title = session.desk.case.title
+            session.withdrawn = ""
             self.panel.review.keep_notes()
             session.close_case()
+            self._left = withdrawn(title) if session.withdrawn else ""
 
     def settings_changed(self) -> None:
         """Measure the open case anew, if its thresholds are others now."""
@@ -161,7 +165,8 @@ class Opener:
         slicer.util.resetSliceViews()
         panel.desk.look_at(case.center_mm)  # to fit a view moves it to the middle of the image
         panel.case_changed()
-        panel.messages.notes(panel.session.problems)
+        left, self._left = self._left, ""
+        panel.messages.notes([*filter(None, [left]), *panel.session.problems])
         if panel.session.stale:
             panel.messages.note(stale(panel.session.review))
 

@@ -17,6 +17,7 @@ from MedPrepPanel.sections.cohort import CohortSection
 from MedPrepPanel.sections.consensus import ConsensusSection
 from MedPrepPanel.sections.export import ExportSection
 from MedPrepPanel.sections.review import ReviewSection
+from MedPrepPanel.sentences.review import withdrawn
 
 if TYPE_CHECKING:
     from MedPrepLib.mrml import Desk, Session
@@ -117,9 +118,12 @@ class Panel:
         """Save what was decided and typed about the open case."""
         with self.trying():
             if self.session is not None and self.desk is not None:
+                self.session.withdrawn = ""
                 self.review.keep_notes()
                 if self.session.has_changes():
                     self.session.save()
+                if self.session.withdrawn:
+                    self.messages.note(withdrawn(self.desk.case.title))
         self.show_all()
 
     # --- life ---------------------------------------------------------------------------------

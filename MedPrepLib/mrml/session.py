@@ -24,7 +24,14 @@ from MedPrepLib.mrml.desk import Desk
 from MedPrepLib.mrml.drawings import drawings, take_up
 from MedPrepLib.mrml.scenebook import SceneBook
 from MedPrepLib.progress import Listener, silent
-from MedPrepLib.review import Difficulty, Review, Verdict, inputs_of, speaks_of
+from MedPrepLib.review import (
+    Difficulty,
+    Review,
+    Verdict,
+    fixed_readings,
+    inputs_of,
+    speaks_of,
+)
 
 
 class Session:
@@ -32,7 +39,7 @@ class Session:
 
     ``review`` is the reviewer's newest version for the open case; one without a version when they
     have none yet. ``stale``: its readings have changed since, so that what was drawn then was not
-    taken up.
+    taken up. ``withdrawn``: the case of which the last save took the approval back.
     """
 
     def __init__(self, scene: Any, reviewer: str = "") -> None:
@@ -43,6 +50,7 @@ class Session:
         self.desk: Desk | None = None
         self.review = Review("", "")
         self.stale = False
+        self.withdrawn = ""
         self.problems: tuple[str, ...] = ()
         self._kept = ""
 
@@ -85,13 +93,11 @@ class Session:
         return self.put_on_desk(self.read(name), blinded=blinded)
 
     def read(self, name: str) -> OpenCase:
-        """Read a case with the grids that the reviewer fixed.
+        """Read a case with the grids that the reviewers fixed, as a run does.
 
         For books of files it may be called in another thread.
         """
-        book = self._book()
-        newest = self._newest(name)
-        return book.read(name, frozenset(newest.fixes))
+        return self._book().read(name, self._fixes(name))
 
     def put_on_desk(
         self, case: OpenCase, settings: Agree | None = None, *, blinded: bool = False
@@ -107,7 +113,7 @@ class Session:
         else:
             self.desk = Desk.lay_out(self.scene, case, settings, blinded=blinded)
         self.problems = () if self.stale else take_up(self.desk, self.review, book.store)
-        self._kept = self.desk.fingerprint(self.review.fixes)
+        self._kept = self.desk.fingerprint(self._fixes(case.name))
         self._update_entry(case.name)
         return self.desk
 
@@ -172,12 +178,17 @@ class Session:
     ) -> Review:
         """Save what was decided about the open case as a new version; None leaves a thing as it is.
 
-        The consensus is saved as it is in the scene now. Raises RunError without a reviewer's
-        name, LabelError for segments that are no labels, OSError when the disk refuses.
+        The consensus is saved as it is in the scene now. An approval speaks of what was there:
+        where another drawing or other readings are saved without a verdict, it is taken back.
+        Raises RunError without a reviewer's name, LabelError for segments that are no labels,
+        OSError when the disk refuses.
         """
         desk, store = self._desk(), self._book().store
+        outdated = verdict is None and self._outdates_approval(nothing_found)
+        if self.stale and nothing_found is None:
+            nothing_found = False
         given = {
-            "verdict": verdict,
+            "verdict": "" if outdated else verdict,
             "nothing_found": nothing_found,
             "difficulty": difficulty,
             "comment": comment,
@@ -189,6 +200,7 @@ class Session:
             reviewer=self.reviewer.strip(),
             inputs=inputs_of(desk.case.inputs, self.review),
             fixes=tuple(sorted(desk.case.fixes)),
+            drawn=() if self.stale else self.review.drawn,
             **chosen,
         )
         if wanted.nothing_found and desk.holds_something:
@@ -198,7 +210,7 @@ class Session:
             )
         drawn, writers = drawings(desk, wanted)
         self.review = store.save(msgspec.structs.replace(wanted, drawn=drawn), writers)
-        self.stale = False
+        self.stale, self.withdrawn = False, desk.case.name if outdated else ""
         self._kept = desk.fingerprint()
         self._update_entry(desk.case.name)
         return self.review
@@ -206,6 +218,13 @@ class Session:
     def has_changes(self) -> bool:
         """True when the desk holds something that no review has yet."""
         return self.desk is not None and self.desk.fingerprint() != self._kept
+
+    def _outdates_approval(self, nothing_found: bool | None) -> bool:
+        """True when the newest version approves something else than what would be saved now."""
+        if self.review.verdict != "approved":
+            return False
+        other = nothing_found is not None and nothing_found != self.review.nothing_found
+        return other or self.stale or self.has_changes()
 
     def history(self) -> tuple[Review, ...]:
         """The reviewer's versions for the open case, oldest first."""
@@ -233,6 +252,12 @@ class Session:
         reviewer = self.reviewer.strip()
         versions = self._book().store.history(name, reviewer) if reviewer else ()
         return versions[-1] if versions else Review(name, reviewer)
+
+    def _fixes(self, name: str) -> frozenset[str]:
+        """The raters whose masks some reviewer says lie on the image's grid."""
+        latest, _ = self._book().store.latest(name)
+        newest = self._newest(name)
+        return fixed_readings({**latest, newest.reviewer: newest})
 
     def _update_entry(self, name: str) -> None:
         """Let the list say what is known of the open case by now."""

@@ -213,6 +213,21 @@ def test_a_review_of_readings_that_changed_says_so(opened, study):
     assert not opened.desk.has_mask
 
 
+def test_an_approved_case_that_is_changed_and_left_says_that_it_is_begun_again(opened, study):
+    opened.click("makeConsensusButton")
+    opened.click("approveButton")
+    opened.click("nextPlaceButton")
+    opened.click("acceptButton")
+    title = opened.desk.case.title
+    opened.click("nextButton")
+    assert opened.told.startswith(f"{title} was changed after you approved it")
+    assert opened.column(1) == ["begun", "to do"]
+    opened.click("previousButton")
+    assert opened.told == ""
+    opened.click("approveButton")
+    assert opened.column(1) == ["approved", "to do"]
+
+
 def test_a_disk_that_refuses_keeps_the_case_open(opened, study, monkeypatch):
     from MedPrepLib.review import ReviewStore
 

@@ -190,6 +190,70 @@ def test_readings_that_changed_since_make_the_review_stale(session, study):
     assert not other.stale
 
 
+def changed_reading(session, study):
+    """Ben's mask is another one since; the same reviewer opens the case again."""
+    session.close_case()
+    masks = study.parent / "raw" / "north" / "p1" / "c1" / "masks"
+    image = session.book.read(session.entries[0].name).image
+    write_nifti(masks / "ben.nii.gz", image.with_array(label_map(9, 17)))
+    other = again(session, study)
+    open_first(other)
+    return other
+
+
+def test_an_approval_of_other_readings_does_not_become_one_of_these(session, study):
+    open_first(session).decide(Consensus())
+    session.save("approved")
+    other = changed_reading(session, study)
+    review = other.save(comment="ben drew it anew")
+    assert (review.verdict, review.drawn) == ("", ())
+    assert other.withdrawn == other.entries[0].name
+    summary = run(order_of(study, workers=1), key=KEY)
+    assert summary.included[0].consensus.method == "majority"
+
+
+def test_approving_changed_readings_does_not_approve_what_was_drawn_on_the_old_ones(session, study):
+    open_first(session).decide(Consensus())
+    session.save("approved")
+    review = changed_reading(session, study).save("approved")
+    assert (review.verdict, review.drawn) == ("approved", ())
+
+
+def test_nothing_found_in_other_readings_is_said_anew_or_not_at_all(session, study):
+    open_first(session)
+    session.save("approved", nothing_found=True)
+    assert not changed_reading(session, study).save("approved").nothing_found
+
+
+def test_what_is_drawn_after_an_approval_takes_it_back(session):
+    desk = open_first(session)
+    desk.decide(Consensus())
+    session.save("approved", comment="fine")
+    assert session.save(comment="very fine").verdict == "approved"
+    desk.nodes.put_consensus(label_map(5, 20), None)
+    session.close_case()
+    assert session.entries[0].state == "begun"
+    assert session.withdrawn == session.entries[0].name
+    desk = open_first(session)
+    assert np.array_equal(desk.nodes.drawn_consensus()[0], label_map(5, 20))
+    assert session.save("approved").verdict == "approved"
+    assert session.withdrawn == ""
+
+
+def test_a_mark_that_nothing_is_found_takes_an_approval_back(session):
+    open_first(session)
+    session.save("approved")
+    assert session.save(nothing_found=True).verdict == ""
+
+
+def test_a_flag_stays_whatever_is_drawn(session):
+    desk = open_first(session)
+    session.save("flagged")
+    desk.decide(Consensus())
+    session.close_case()
+    assert session.entries[0].state == "flagged"
+
+
 def test_a_drawing_that_was_damaged_is_said_and_left_out(session, study):
     open_first(session).decide(Consensus())
     review = session.save("approved")
@@ -426,6 +490,24 @@ def test_a_fixed_grid_is_used_at_once_saved_and_found_again(scene, tmp_path):
     other.fix_grid("ben", fixed=False)
     other.close_case()
     assert open_first(again(session, study)).case.fixes == frozenset()
+
+
+def test_a_grid_that_another_reviewer_fixed_is_used_as_a_run_uses_it(scene, tmp_path):
+    study = write_study(tmp_path, elsewhere=True)
+    first = reviewing(scene, study, "max")
+    open_first(first)
+    first.fix_grid("ben")
+    first.close_case()
+    session = reviewing(scene, study)
+    desk = open_first(session)
+    assert desk.case.fixes == {"ben"}
+    assert not session.has_changes(), "a look leaves no file"
+    desk.decide(Consensus())
+    session.save("approved")
+    summary = run(order_of(study, workers=1), key=KEY)
+    codes = {finding.code for finding in summary.results[0].findings}
+    assert "REVIEW_STALE" not in codes
+    assert summary.included[0].consensus.method == "review by eva, version 1 (from majority)"
 
 
 def test_boxes_are_merged_shown_saved_and_found_again(session, study):

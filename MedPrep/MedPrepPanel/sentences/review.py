@@ -40,6 +40,13 @@ def stale(review: Any) -> str:
     ).format(version=review.version)
 
 
+def withdrawn(title: str) -> str:
+    """An approved case was left with something else than what was approved."""
+    return _(
+        "{title} was changed after you approved it: it counts as begun until you approve it again."
+    ).format(title=title)
+
+
 def bad_slices(case: Any, label: str, first: str, last: str) -> str:
     """Why a row is no range of slices; empty when it is one."""
     if label not in case.schema.names:
