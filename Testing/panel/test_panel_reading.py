@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from scene.case_samples import GRID, label_map, write_study
 
@@ -179,6 +181,28 @@ def test_blinded_raters_are_numbers_everywhere(opened):
     assert {"rater 1", "rater 2", "rater 3"} <= set(texts)
     opened.click("blindedCheckBox")
     assert opened.ui.matrixTable.horizontalHeaderItem(0).text() == "ana"
+
+
+@pytest.mark.parametrize(
+    ("names", "cause_is_told"), [(("be", "mo", "is"), True), (("1", "2", "3"), False)]
+)
+def test_blinded_sentences_stay_readable_whatever_raters_are_called(
+    user, tmp_path, names, cause_is_told
+):
+    study = write_study(tmp_path)
+    masks = tmp_path / "raw" / "north" / "p1" / "c1" / "masks"
+    for before, name in zip(("ana", "ben", "eva"), names, strict=True):
+        (masks / f"{before}.nii.gz").rename(masks / f"{name}.nii.gz")
+    user.open(study)
+    user.open_case("p1")
+    plain = user.ui.causeLabel.text
+    user.click("blindedCheckBox")
+    text = user.ui.causeLabel.text
+    head = re.match(r"(rater \d) and (rater \d), Dice 0\.533[:.]", text)
+    assert head is not None, text
+    assert ("moving the mask of rater" in text) == cause_is_told
+    assert "moving the mask of" in plain
+    assert re.search(r"rater \d[^ ,:;.]|[^ ]rater", text) is None
 
 
 def test_a_case_is_opened_blinded_when_the_box_is_ticked_before(user, tmp_path):

@@ -81,7 +81,8 @@ def cause(desk: Any, label: str, pair: tuple[str, str] | None) -> str:
         return _("{head}: looking for the cause...").format(head=head)
     found = [c for c in desk.analysis.causes(label) if c.best]
     best = [c for c in found if (c.rater_a, c.rater_b) == (row.rater_a, row.rater_b)]
-    return f"{head}: {named(desk, best[0].sentence)}" if best else f"{head}."
+    why = named(desk, best[0].sentence) if best else ""
+    return f"{head}: {why}" if why else f"{head}."
 
 
 def _worst_of(analysis: Any, label: str) -> tuple[str, str] | None:

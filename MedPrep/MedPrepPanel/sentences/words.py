@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 NONE = "\N{EN DASH}"
@@ -23,8 +24,14 @@ def share(value: float | None) -> str:
 
 
 def named(desk: Any, sentence: str) -> str:
-    """The sentence without raters' names where they are not to be known."""
-    if desk.blinded:
-        for rater in sorted(desk.case.raters, key=len, reverse=True):
-            sentence = sentence.replace(rater, desk.name_of(rater))
-    return sentence
+    """The sentence without raters' names where they are not to be known.
+
+    Empty where names cannot be told from the numbers in it.
+    """
+    if not desk.blinded:
+        return sentence
+    raters = sorted(desk.case.raters, key=len, reverse=True)
+    if any(rater.isdecimal() for rater in raters):
+        return ""
+    names = "|".join(re.escape(rater) for rater in raters)
+    return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda m: desk.name_of(m[0]), sentence)
