@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MedPrepPanel.background import AHEAD, LISTING, NOW
+from MedPrepPanel.sentences.alignment import left_out
 from MedPrepPanel.sentences.review import stale, withdrawn
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ class Opener:
             background.forget(NOW)
             background.forget(AHEAD)
             ready = self._take_ahead(name)
-            if ready is not None:
+            if not session.reads_files:
+                self._read_scene(name)
+            elif ready is not None:
                 background.follow(ready, self._case_read, self._failed)
             else:
                 background.start(lambda: session.read(name), self._case_read, self._failed)
@@ -150,6 +153,14 @@ class Opener:
         for lane in (NOW, AHEAD, LISTING):
             self.panel.background.forget(lane)
 
+    def _read_scene(self, name: str) -> None:
+        """Read the case of the scene, which only the main thread may touch."""
+        try:
+            case = self.panel.session.read(name)
+        finally:
+            self.opening = ""
+        self._lay_out(case)
+
     def _case_read(self, case: OpenCase) -> None:
         self.opening = ""
         with self.panel.trying():
@@ -166,9 +177,10 @@ class Opener:
         panel.desk.look_at(case.center_mm)  # to fit a view moves it to the middle of the image
         panel.case_changed()
         left, self._left = self._left, ""
-        panel.messages.notes([*filter(None, [left]), *panel.session.problems])
+        said = [left, *left_out(panel.desk), *panel.session.problems]
         if panel.session.stale:
-            panel.messages.note(stale(panel.session.review))
+            said.append(stale(panel.session.review))
+        panel.messages.notes(filter(None, said))
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, DroppedError):

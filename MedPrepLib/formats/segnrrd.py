@@ -7,6 +7,7 @@ Source: Slicer's vtkMRMLSegmentationStorageNode and its developer guide on segme
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -87,12 +88,18 @@ def as_labels(array: VoxelArray) -> VoxelArray:
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """The names in order; the second "x" becomes "x #2"."""
-    seen: dict[str, int] = {}
+    """The names in order; the second "x" becomes "x #2", or the next number that nobody has."""
+    taken: set[str] = set(names)
+    seen: set[str] = set()
     result: list[str] = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+        other = name
+        if name in seen:
+            numbers = (f"{name} #{number}" for number in itertools.count(2))
+            other = next(made for made in numbers if made not in taken)
+        seen.add(name)
+        taken.add(other)
+        result.append(other)
     return result
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from MedPrepLib import catalog
+from MedPrepLib.agree.versus import is_consensus
 from MedPrepLib.casebook.entries import CaseEntry, with_reviews
 from MedPrepLib.casebook.opened import NotShownError, OpenCase
 from MedPrepLib.cohort import MaskPart
 from MedPrepLib.config import Study
 from MedPrepLib.config.settings import LabelSection
 from MedPrepLib.consensus import reading_hash
-from MedPrepLib.errors import MedPrepError
+from MedPrepLib.errors import GeometryError, MedPrepError
 from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.formats.segnrrd import distinct_names
 from MedPrepLib.geometry import Geometry
@@ -25,7 +26,7 @@ from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks import common_schema, merge
 from MedPrepLib.masks.matching import match, match_findings, relabeled
 from MedPrepLib.mrml.segmentations import parts_of
-from MedPrepLib.mrml.volumes import volume_of
+from MedPrepLib.mrml.volumes import digest_of, volume_of
 from MedPrepLib.reading import align_parts
 from MedPrepLib.results import GridVerdict
 from MedPrepLib.review import ReviewStore
@@ -39,8 +40,9 @@ NAMES = MaskPart("")
 class SceneBook:
     """One volume node and the segmentation nodes of its raters; their names are the raters'.
 
-    Labels are the names of the segments. ``folder``: where reviews are kept. What is read is
-    copied: :meth:`read` again after the nodes were edited.
+    Labels are the names of the segments. ``folder``: where reviews are kept, by the name of the
+    volume and what it shows: volumes of one name are many. What is read is copied: :meth:`read`
+    again after the nodes were edited. Nodes that are gone from the scene are left out.
     """
 
     volume: Any
@@ -65,27 +67,33 @@ class SceneBook:
     @property
     def readings(self) -> dict[str, Any]:
         """The segmentation nodes by rater."""
-        names = distinct_names([node.GetName() for node in self.segmentations])
-        return dict(zip(names, self.segmentations, strict=True))
+        present = [node for node in self.segmentations if node.GetScene() is not None]
+        names = distinct_names([node.GetName() for node in present])
+        return dict(zip(names, present, strict=True))
 
     @property
     def entries(self) -> tuple[CaseEntry, ...]:
         """The one case."""
-        name = slug(self.volume.GetName())
+        name = f"{slug(self.volume.GetName())[:47]}-{digest_of(self.volume)}"
         entry = CaseEntry(name, self.volume.GetName(), raters=tuple(sorted(self.readings)))
         return (with_reviews(entry, self.store.latest(name)[0]),)
 
     def read(self, name: str, fixes: frozenset[str] = frozenset()) -> OpenCase:
         """The case as the nodes are now; see Casebook."""
         try:
-            image = volume_of(self.volume)
+            image = volume_of(_present(self.volume))
         except MedPrepError as error:
             why = catalog.PIXELS_UNREADABLE.at(name, str(error))
             raise NotShownError(name, (why,)) from None
         schema = self._schema()
         reader = _Reader(image.geometry, schema, _study(schema), fixes)
         for rater, node in self.readings.items():
-            reader.read(rater, node)
+            if is_consensus(rater):
+                reader.findings.append(
+                    catalog.RATER_NAME_TAKEN.at(f"scene/{rater}", f"a rater is called {rater!r}")
+                )
+            else:
+                reader.read(rater, node)
         return OpenCase(
             name=name,
             title=self.volume.GetName(),
@@ -104,7 +112,9 @@ class SceneBook:
 
     def _schema(self) -> LabelSchema:
         found = []
-        for node in self.segmentations:
+        for rater, node in self.readings.items():
+            if is_consensus(rater):
+                continue
             try:
                 parts, empty = parts_of(node, sided=True)
             except MedPrepError:  # said when the node is read
@@ -169,6 +179,12 @@ class _Reader:
             if mask.find(label.name) is None
         )
         return replace(mask, segments=mask.segments + more) if more else mask
+
+
+def _present(volume: Any) -> Any:
+    if volume.GetScene() is None:
+        raise GeometryError(f"{volume.GetName()} is not in the scene any more")
+    return volume
 
 
 def _all_empty(segments: tuple[Segment, ...]) -> Segmentation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import pytest
 from panel.user import DICE, FLAGS, RATERS, STATE, TITLE
@@ -254,3 +255,59 @@ def test_what_is_in_the_scene_is_compared_and_stays_there(user, study):
     assert "Approved, version 1" in user.ui.savedLabel.text
     user.open(study)
     assert {n.GetName() for n in user.nodes("vtkMRMLSegmentationNode")} == {"ana", "ben", "eva"}
+
+
+@pytest.fixture
+def scene_case(user, study, tmp_path, monkeypatch):
+    """Ana, ben and eva on one volume of the scene, compared."""
+    import slicer
+
+    from MedPrepLib.casebook import open_book
+    from MedPrepLib.mrml import add_segmentation, add_volume
+
+    book = open_book(study)
+    case = book.read(book.entries[0].name)
+    volume = add_volume(slicer.mrmlScene, case.image, "thorax")
+    nodes = [add_segmentation(slicer.mrmlScene, m, r, volume) for r, m in case.masks.items()]
+    monkeypatch.setattr(user.inside.logic, "sceneReviews", lambda: tmp_path / "reviews")
+    user.inside.opener.open_scene(volume, nodes)
+    return user
+
+
+def test_the_scene_is_read_anew_in_the_main_thread(scene_case, monkeypatch):
+    from MedPrepLib.mrml import SceneBook
+
+    user, threads = scene_case, []
+    read = SceneBook.read
+
+    def seen(self, *args):
+        threads.append(threading.current_thread())
+        return read(self, *args)
+
+    monkeypatch.setattr(SceneBook, "read", seen)
+    user.click("makeConsensusButton")
+    user.nodes("vtkMRMLSegmentationNode")[1].GetSegmentation().RemoveAllSegments()
+    user.panel.click_cell(user.ui.caseTable, 0, 0)
+    user.idle()
+    assert threads == [threading.main_thread()]
+    assert user.desk.case.masks["ben"].names == ()
+    assert "have changed since version 1" in user.told
+
+
+def test_what_is_made_for_a_case_is_no_reading_of_the_scene(scene_case):
+    user = scene_case
+    user.click("makeConsensusButton")
+    user.panel.click(user.ui.openButton.menu().actions()[2])
+    user.choose("imageSelector", "thorax")
+    for node in user.nodes("vtkMRMLSegmentationNode"):
+        user.ui.segmentationsSelector.check(node)
+    user.click("compareButton")
+    assert user.desk.case.raters == ("ana", "ben", "eva")
+
+
+def test_readings_that_are_left_out_are_named_with_the_reason(scene_case):
+    user = scene_case
+    user.nodes("vtkMRMLSegmentationNode")[0].SetName("consensus")
+    user.panel.click_cell(user.ui.caseTable, 0, 0)
+    user.idle()
+    assert "consensus is left out: a rater is called 'consensus'" in user.told

@@ -200,7 +200,55 @@ def test_nodes_that_were_there_stay_when_the_case_is_closed(scene, book):
     assert scene.IsNodePresent(book.volume)
 
 
-def test_reviews_of_a_scene_are_kept_by_the_name_of_the_volume(book):
-    book.store.save(Review("thorax", "eva", "approved"))
+def test_reviews_of_a_scene_are_kept_by_the_volume(book):
+    book.store.save(Review(book.entries[0].name, "eva", "approved"))
     assert book.entries[0].state == "approved"
     assert COLORS.keys() == set(book.read("thorax").masks)
+
+
+def test_another_image_of_the_same_name_has_reviews_of_its_own(scene, book, files_case):
+    other = files_case.image.array.copy()
+    other[5, 5, 5] += 1
+    volume = add_volume(scene, files_case.image.with_array(other), book.volume.GetName())
+    volume.SetName(book.volume.GetName())
+    second = SceneBook(volume, book.segmentations, book.folder)
+    book.store.save(Review(book.entries[0].name, "eva", "approved", comment="left"))
+    assert second.entries[0].title == book.entries[0].title
+    assert second.entries[0].state == "to do"
+
+
+@pytest.mark.parametrize("name", ["\u80ba", "a/b: c", "x" * 200])
+def test_a_volume_may_be_called_anything(scene, book, name):
+    book.volume.SetName(name)
+    public = book.entries[0].name
+    book.store.save(Review(public, "eva", "flagged"))
+    assert (book.entries[0].title, book.entries[0].state) == (name, "flagged")
+    assert book.read(public).title == name
+
+
+def test_a_reading_that_was_deleted_from_the_scene_is_gone(scene, book):
+    scene.RemoveNode(book.segmentations[1])
+    assert book.entries[0].raters == ("ana", "eva")
+    assert set(book.read("thorax").masks) == {"ana", "eva"}
+
+
+def test_an_image_that_was_deleted_from_the_scene_says_so(scene, book):
+    name = book.entries[0].name
+    scene.RemoveNode(book.volume)
+    with pytest.raises(NotShownError, match="not in the scene any more"):
+        book.read(name)
+
+
+def test_a_reading_that_goes_by_the_name_of_the_consensus_is_left_out(scene, book):
+    book.segmentations[1].SetName("consensus")
+    case = book.read("thorax")
+    assert set(case.masks) == {"ana", "eva"}
+    assert [f.code for f in case.findings] == ["RATER_NAME_TAKEN"]
+
+
+def test_names_that_look_like_numbered_ones_are_all_raters(scene, files_case, tmp_path):
+    volume = add_volume(scene, files_case.image, "thorax")
+    nodes = tuple(add_segmentation(scene, mask, "x", volume) for mask in files_case.masks.values())
+    for node, name in zip(nodes, ("a", "a #2", "a"), strict=True):
+        node.SetName(name)
+    assert SceneBook(volume, nodes, tmp_path).read("t").raters == ("a", "a #2", "a #3")

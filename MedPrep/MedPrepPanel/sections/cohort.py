@@ -226,8 +226,9 @@ class CohortSection(Section):
 
     def _checked(self) -> list[Any]:
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-        selector = self.ui.segmentationsSelector
-        return [node for node in nodes if selector.checkState(node) == qt.Qt.Checked]
+        selector, desk = self.ui.segmentationsSelector, self.panel.desk
+        own = desk.nodes.own if desk is not None else []  # they go when the case is closed
+        return [n for n in nodes if selector.checkState(n) == qt.Qt.Checked and n not in own]
 
 
 def _cells(entry: Any) -> list[Any]:

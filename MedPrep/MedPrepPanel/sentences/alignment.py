@@ -7,9 +7,11 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from MedPrepPanel.sentences.words import counted, dice
+from MedPrepPanel.sentences.words import counted, dice, named
 
 SAME_DIRECTION = 1e-3
+MOST_SAID = 4
+"""Sentences in the line at the top."""
 
 
 def alignment(case: Any, elsewhere: Sequence[str]) -> str:
@@ -60,6 +62,31 @@ def no_fix(case: Any, rater: str) -> str:
     if case.verdicts[rater].verdict == "move" and turned:
         return _("The mask is stored flipped; by its header it lies on the image")
     return ""
+
+
+def left_out(desk: Any) -> list[str]:
+    """What of the readings of a case is not shown, and why: up to MOST_SAID sentences."""
+    from MedPrepLib.findings import Severity
+
+    case = desk.case
+    found = []
+    for finding in case.findings:
+        rater = finding.item.removeprefix(f"{case.title}/").removeprefix("scene/")
+        if finding.severity < Severity.REVIEW or rater == finding.item:
+            continue
+        unseen = rater not in case.raters and rater not in case.verdicts
+        if unseen or finding.code == "LABEL_UNKNOWN":
+            who = desk.name_of(rater) if rater in case.raters else rater
+            what = named(desk, finding.message)
+            said = (
+                _("{rater}, a part is left out: {why}")
+                if not unseen
+                else _("{rater} is left out: {why}")
+            )
+            found.append(said.format(rater=who, why=what))
+    rest = len(found) - MOST_SAID
+    more = [counted(rest, _("and one more"), _("and {count} more"))] if rest > 0 else []
+    return [*found[:MOST_SAID], *more]
 
 
 def is_close(first: Any, second: Any) -> bool:
