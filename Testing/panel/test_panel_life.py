@@ -155,6 +155,24 @@ def test_no_section_is_wider_than_the_column_users_have(opened):
     assert {name: width for name, width in wide.items() if width > 430} == {}
 
 
+def test_the_values_of_raters_with_long_names_can_be_read(user, tmp_path):
+    study = write_study(tmp_path)
+    masks = tmp_path / "raw" / "north" / "p1" / "c1" / "masks"
+    long = {rater: f"radiology_resident_in_the_second_year_{rater}" for rater in ("ana", "ben")}
+    for rater, name in long.items():
+        (masks / f"{rater}.nii.gz").rename(masks / f"{name}.nii.gz")
+    user.open(study)
+    user.open_case("p1")
+    user.panel.grab(user.handle, tmp_path / "panel.png")
+    table = user.ui.matrixTable
+    widths = [table.columnWidth(column) for column in range(3)]
+    assert min(widths) >= table.fontMetrics().horizontalAdvance("\N{BLACK SQUARE} 0.533")
+    assert sum(widths) + table.verticalHeader().width <= 460
+    for number, name in enumerate(sorted([*long.values(), "eva"])):
+        assert table.horizontalHeaderItem(number).toolTip() == name
+        assert table.verticalHeaderItem(number).toolTip() == name
+
+
 def test_every_section_has_a_picture(opened, tmp_path):
     """Kept where MEDPREP_PANEL_PICTURES says, to be looked at."""
     folder = Path(os.environ.get("MEDPREP_PANEL_PICTURES", tmp_path / "pictures"))

@@ -29,10 +29,8 @@ class AgreementSection(Section):
         self.place = -1
         self.pair: tuple[str, str] | None = None
         self._showing = False
-        table = ui.matrixTable
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-        table.verticalHeader().setDefaultSectionSize(22)
-        table.connect("cellClicked(int,int)", self.on_cell)
+        matrix.prepare(ui.matrixTable)
+        ui.matrixTable.connect("cellClicked(int,int)", self.on_cell)
         ui.labelComboBox.connect("currentIndexChanged(int)", self.on_label)
         ui.metricComboBox.connect("currentIndexChanged(int)", self.on_metric)
         ui.ratersList.connect("itemChanged(QListWidgetItem*)", self.on_raters)

@@ -8,12 +8,26 @@ import qt
 from slicer.i18n import tr as _
 
 from MedPrepPanel.sections.heat import ink, paint
-from MedPrepPanel.sections.widgets import cell, fit_height
+from MedPrepPanel.sections.widgets import cell, fit_height, plain_tip
 from MedPrepPanel.sentences import agreement as sentences
 
 LOW = "\N{BLACK DOWN-POINTING SMALL TRIANGLE}"
 HIGHEST = 220
 """Pixels; more raters are scrolled."""
+NARROWEST, WIDEST_NAME = 58, 110
+"""Pixels of a column, so that its value can be read, and of the names of the rows."""
+FITTING, SCROLL_BAR = 5, 16
+"""Columns that fit beside each other in a column of 430 pixels, and what scrolling more takes."""
+
+
+def prepare(table: Any) -> None:
+    """Once: let values be read however long the names are; tooltips have all of them."""
+    for header in (table.horizontalHeader(), table.verticalHeader()):
+        header.setTextElideMode(qt.Qt.ElideMiddle)
+    table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+    table.horizontalHeader().setMinimumSectionSize(NARROWEST)
+    table.verticalHeader().setDefaultSectionSize(22)
+    table.verticalHeader().setMaximumWidth(WIDEST_NAME)
 
 
 def fill(table: Any, desk: Any, label: str, metric: Any, raters: tuple[str, ...]) -> None:
@@ -25,6 +39,9 @@ def fill(table: Any, desk: Any, label: str, metric: Any, raters: tuple[str, ...]
     names = [desk.name_of(rater) for rater in raters]
     table.setHorizontalHeaderLabels(names)
     table.setVerticalHeaderLabels(names)
+    for number, name in enumerate(names):
+        for item in (table.horizontalHeaderItem(number), table.verticalHeaderItem(number)):
+            item.setToolTip(plain_tip(name))
     known = bool(label) and desk.analysis.knows(metric.needs, label)
     values = matrix(desk.analysis, label, metric) if known else {}
     for row, a in enumerate(raters):
@@ -40,7 +57,8 @@ def fill(table: Any, desk: Any, label: str, metric: Any, raters: tuple[str, ...]
             item.setTextAlignment(qt.Qt.AlignCenter)
             table.setItem(row, column, item)
     table.visible = len(raters) > 1
-    fit_height(table, HIGHEST)
+    more = SCROLL_BAR if len(raters) > FITTING else 0
+    fit_height(table, HIGHEST, more)
 
 
 def clear(table: Any) -> None:

@@ -55,9 +55,9 @@ def fit_list_height(found: Any, most: int) -> None:
         found.setFixedHeight(min(bottom + 8, most))
 
 
-def fit_height(table: Any, most: int) -> None:
-    """Make a table as high as its rows need, up to ``most`` pixels."""
+def fit_height(table: Any, most: int, more: int = 0) -> None:
+    """Make a table as high as its rows and ``more`` pixels need, up to ``most``."""
     header = table.horizontalHeader()
-    height = (header.height if header.visible else 0) + 4
+    height = (header.height if header.visible else 0) + 4 + more
     height += sum(table.rowHeight(row) for row in range(table.rowCount))
     table.setFixedHeight(min(max(height, 40), most))

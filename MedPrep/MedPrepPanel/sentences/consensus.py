@@ -33,7 +33,9 @@ def consensus(desk: Any) -> str:
     if desk.start is not None:
         record = desk.start.record
         who = ", ".join(desk.name_of(rater) for rater in record.raters)
-        parts.append(_("{method} of {who}").format(method=record.method, who=who))
+        alone = len(record.raters) == 1
+        how = _("as {who} drew it") if alone else _("{method} of {who}")
+        parts.append(how.format(method=record.method, who=who))
         if record.tied_voxels:
             parts.append(
                 _("{count} tied voxels went to {rule}").format(
