@@ -22,11 +22,16 @@ class DroppedError(RuntimeError):
 
 
 class Opener:
-    """What is being opened. ``opening`` is the name of the case that is read now."""
+    """What is being opened. ``opening`` is the name of the case that is read now.
+
+    ``listed``: the study file or cohort folder whose cases are listed, whatever stands in the line
+    by now; empty for none and for a scene.
+    """
 
     def __init__(self, panel: Any) -> None:
         self.panel = panel
         self.opening = ""
+        self.listed = ""
         self._search: object = None
         self._left = ""
         self._ahead: tuple[str, Future[Any]] | None = None
@@ -43,13 +48,14 @@ class Opener:
             self.forget()
             panel.show_all()
             panel.cases.show_search(0)
+            self.listed = path
             self._list(path, self._book_opened)
 
     def list_again(self) -> None:
         """List the same cases anew: a run has found out more about them."""
         session = self.panel.session
-        if session is not None and session.reads_files and self.panel.path:
-            self._list(self.panel.path, self._book_renewed)
+        if session is not None and session.reads_files and self.listed:
+            self._list(self.listed, self._book_renewed)
 
     def open_scene(self, volume: Any, segmentations: list[Any]) -> None:
         """Take what is in the scene for a case, and open it."""
@@ -148,7 +154,7 @@ class Opener:
 
     def forget(self) -> None:
         """Nothing that is being read or searched is wanted any more."""
-        self.opening = ""
+        self.opening = self.listed = ""
         self._search = self._ahead = None
         for lane in (NOW, AHEAD, LISTING):
             self.panel.background.forget(lane)

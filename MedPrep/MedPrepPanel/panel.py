@@ -117,14 +117,19 @@ class Panel:
     def keep(self) -> None:
         """Save what was decided and typed about the open case."""
         with self.trying():
-            if self.session is not None and self.desk is not None:
-                self.session.withdrawn = ""
-                self.review.keep_notes()
-                if self.session.has_changes():
-                    self.session.save()
-                if self.session.withdrawn:
-                    self.messages.note(withdrawn(self.desk.case.title))
+            self.save_open()
         self.show_all()
+
+    def save_open(self) -> None:
+        """The same, for who says what goes wrong."""
+        if self.session is None or self.desk is None:
+            return
+        self.session.withdrawn = ""
+        self.review.keep_notes()
+        if self.session.has_changes():
+            self.session.save()
+        if self.session.withdrawn:
+            self.messages.note(withdrawn(self.desk.case.title))
 
     # --- life ---------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from panel.user import DICE
+from panel.user import DICE, STATE
 from scene.case_samples import write_study
 
 from MedPrepLib.load import open_cohort
@@ -60,6 +60,50 @@ def test_what_was_approved_is_what_the_run_packs(user, study):
     assert user.desk is not None, "the open case stays open"
     cohort = open_cohort(study.parent / "cohort")
     assert (cohort.read(cohort.cases[0].id).mask == decided).all()
+
+
+def test_what_is_drawn_and_not_saved_yet_is_saved_before_the_run(user, study):
+    user.open(study)
+    user.open_case("p1")
+    user.click("makeConsensusButton")
+    user.click("approveButton")
+    user.click("nextPlaceButton")
+    user.click("acceptButton")
+    user.panel.click(user.ui.runButton)
+    assert "changed after you approved it" in user.told
+    user.panel.wait_until(lambda: finished(user), timeout_s=90)
+    user.idle()
+    assert user.column(STATE) == ["begun"]
+    text = (study.parent / "cohort" / "manifest.json").read_text()
+    assert "review by" not in text
+
+
+def test_a_run_that_ends_after_another_study_was_opened_leaves_that_one_alone(
+    user, study, tmp_path
+):
+    other = write_study(tmp_path / "other")
+    shutil.copytree(tmp_path / "other/raw/north/p1", tmp_path / "other/raw/north/p2")
+    user.open(study)
+    user.panel.click(user.ui.runButton)
+    user.open(other)
+    user.panel.wait_until(lambda: finished(user), timeout_s=90)
+    user.idle()
+    assert len(user.column(STATE)) == 2
+    assert user.ui.statusLabel.text == "Not run yet."
+    assert user.why_not("openReportButton").startswith("There is no report yet")
+    user.open(study)
+    assert str(study.parent / "cohort") in user.ui.statusLabel.text
+
+
+def test_the_list_is_renewed_from_what_is_open_and_not_from_what_is_typed(user, study, tmp_path):
+    user.open(study)
+    user.open_case("p1")
+    user.panel.click(user.ui.runButton)
+    user.panel.paste_text(user.ui.pathLineEdit, str(tmp_path / "elsewhere.toml"))
+    user.panel.wait_until(lambda: finished(user), timeout_s=90)
+    user.idle()
+    assert user.column(DICE) == ["0.533"]
+    assert user.told == ""
 
 
 @pytest.mark.fault("F15")

@@ -27,6 +27,7 @@ class ExportSection(Section):
         execute = getattr(slicer.util, "executePythonModule", None)
         self.job = StudyJob(execute, self.on_event, Path(slicer.app.temporaryPath))
         self.outcome: Finished | None = None
+        self._ran = ""
         self._pace = Pace()
         self._stopping = False
         ui.runButton.connect("clicked(bool)", self.on_run)
@@ -36,16 +37,12 @@ class ExportSection(Section):
     @property
     def study(self) -> str:
         """The study file that would be run; empty when none is open."""
-        text = self.panel.path
-        path = Path(text)
-        if text and path.is_dir() and (path / "study.toml").is_file():
-            return str(path / "study.toml")
-        return text if path.suffix == ".toml" else ""
+        return _study_at(self.panel.path)
 
     @property
     def report(self) -> str:
         """The report that can be opened: of the last run, else the one that lies beside."""
-        if self.outcome is not None and self.outcome.report:
+        if self.outcome is not None and self.outcome.report and self._ran == self.study:
             return self.outcome.report
         here = Path(self.panel.path)
         for cohort in (here, here / "cohort", here.parent / "cohort"):
@@ -60,9 +57,12 @@ class ExportSection(Section):
         idle = "" if self.job.running else _("No study is running")
         usable(self.ui.cancelButton, _("Stop the run; what is done is kept"), idle)
         self.ui.progressBar.visible = self.job.running
-        if not self.job.running and self.outcome is None:
-            self.ui.statusLabel.text = sentences.earlier(self.report)
         report = self.report
+        if not self.job.running:
+            outcome = self.outcome if self._ran == self.study else None
+            self.ui.statusLabel.text = (
+                sentences.earlier(report) if outcome is None else sentences.outcome_text(outcome)
+            )
         usable(
             self.ui.openReportButton,
             report,
@@ -73,10 +73,12 @@ class ExportSection(Section):
         """Start the study in a process of its own."""
         with self.panel.trying():
             self.panel.logic.installRequirements()
+            self.panel.save_open()  # the run reads what was decided from the disk
             workers = self.panel.options.workers if self.panel.options else 0
             rebuild = self.ui.rebuildCheckBox.checked
             self.job.start(Path(self.study), library.library_folder(), workers, rebuild=rebuild)
             self.outcome, self._pace, self._stopping = None, Pace(), False
+            self._ran = self.study
             self.ui.logTextEdit.clear()
             self._progress(0, 0, _("Starting"))
         self.show()
@@ -99,7 +101,8 @@ class ExportSection(Section):
             self.outcome = event
             self._progress(int(bool(event.cohort)), 1, sentences.outcome_text(event))
             self.show()
-            self.panel.opener.list_again()
+            if _study_at(self.panel.opener.listed) == self._ran:
+                self.panel.opener.list_again()
         else:
             self.ui.logTextEdit.appendPlainText(event.text)
 
@@ -115,3 +118,11 @@ class ExportSection(Section):
         self.ui.progressBar.maximum = total
         self.ui.progressBar.value = done
         self.ui.statusLabel.text = text
+
+
+def _study_at(text: str) -> str:
+    """The study file that a path names, or that lies in the folder it names; empty for none."""
+    path = Path(text)
+    if text and path.is_dir() and (path / "study.toml").is_file():
+        return str(path / "study.toml")
+    return text if path.suffix == ".toml" else ""
