@@ -162,6 +162,7 @@ def _result(desk: Desk, entry: CaseEntry) -> CaseResult:
             content_hash=case.hashes.get(rater, ""),
         )
         for rater, mask in sorted(case.masks.items())
+        if rater in case.verdicts  # an empty segmentation of a scene has no grid
     )
     return CaseResult(
         id=case.name,

@@ -26,6 +26,7 @@ from MedPrepLib.sides import sides_in
 
 BINARY = "Binary labelmap"
 """What Slicer calls the representation by voxels (vtkSegmentationConverter)."""
+SURFACE = "Closed surface"
 TERMINOLOGY = "TerminologyEntry"
 
 
@@ -149,7 +150,12 @@ def _by_voxels(node: Any) -> Any:
     import slicer
 
     segments = node.GetSegmentation()
-    if not segments.GetNumberOfSegments() or segments.ContainsRepresentation(BINARY):
+    every = [segments.GetSegment(id_) for id_ in segments.GetSegmentIDs()]
+    if any(segment.GetRepresentation(BINARY) for segment in every):
+        for segment in every:
+            _require_voxels(node, segment)
+        return segments
+    if not every or segments.ContainsRepresentation(BINARY):
         return segments
     copied = slicer.vtkSegmentation()
     copied.DeepCopy(segments)
@@ -159,6 +165,15 @@ def _by_voxels(node: Any) -> Any:
             "be turned into voxels; choose a reference image for them in the module Segmentations"
         )
     return copied
+
+
+def _require_voxels(node: Any, segment: Any) -> None:
+    """LabelError for a segment that is drawn in another form alone: it would be taken for empty."""
+    if segment.GetRepresentation(BINARY) is None and segment.GetRepresentation(SURFACE) is not None:
+        raise LabelError(
+            f"the segment {segment.GetName()} of {node.GetName()} is a surface without voxels, "
+            "unlike others there; create its binary labelmap in the module Segmentations"
+        )
 
 
 def _names(segments: Any, *, sided: bool = False) -> dict[str, str]:

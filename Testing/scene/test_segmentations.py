@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 import vtk
 
 from MedPrepLib.align import compare_grids, to_grid
@@ -24,7 +25,7 @@ from MedPrepLib.mrml import (
     parts_of,
     replace_segments,
 )
-from MedPrepLib.mrml.segmentations import BINARY, lineage, tag_of
+from MedPrepLib.mrml.segmentations import BINARY, SURFACE, lineage, tag_of
 from MedPrepLib.reading import align_parts
 from MedPrepLib.segmentation import Segment, Segmentation
 
@@ -246,8 +247,6 @@ def test_segments_under_a_non_linear_transform_are_refused(scene):
 
 
 def closed_surface(scene, with_reference):
-    import slicer
-
     ball = vtk.vtkSphereSource()
     ball.SetCenter(-20, 148, 55)
     ball.SetRadius(6)
@@ -276,6 +275,19 @@ def test_a_surface_is_turned_into_voxels_of_the_reference_in_a_copy(scene):
     i, j, k = (round(x) for x in middle)
     assert part.mask("ball")[k, j, i]
     assert not node.GetSegmentation().ContainsRepresentation(BINARY), "the node is as it was"
+
+
+def test_a_surface_among_voxels_is_never_taken_for_an_empty_segment(scene):
+    node = closed_surface(scene, with_reference=True)
+    segments = node.GetSegmentation()
+    assert segments.CreateRepresentation(BINARY)
+    made = slicer.vtkSegment()
+    made.SetName("shell")
+    made.AddRepresentation(SURFACE, segments.GetSegment("ball").GetRepresentation(SURFACE))
+    segments.AddSegment(made, "shell")
+    segments.GetSegment("shell").RemoveRepresentation(BINARY)
+    with pytest.raises(LabelError, match=r"shell of .* is a surface without voxels"):
+        parts_of(node)
 
 
 def test_a_node_without_segments_is_nothing_at_all(scene):
