@@ -166,6 +166,11 @@ class CaseNodes:
         set_visible(self.scene, node, visible=visible)
         return True
 
+    def shows_as_drawn(self, rater: str) -> bool:
+        """True while the mask of a rater is shown where it lay before."""
+        node = self.as_drawn.get(rater)
+        return self._there(node) and bool(node.GetDisplayNode().GetVisibility())
+
     def show_disagreement(self, bits: Volume | None) -> None:
         """Lay a map of disagreement (entropy, bits) over the image; None takes it away."""
         if self._there(self.disagreement):

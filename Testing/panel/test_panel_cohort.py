@@ -164,6 +164,31 @@ def test_next_and_previous_walk_the_list_and_stop_at_its_ends(user, study):
     assert "p2" in user.ui.caseLabel.text
 
 
+def test_next_goes_on_where_the_approved_case_stood(user, study):
+    user.open(study)
+    user.choose("stateComboBox", "To do")
+    user.open_case("p2")
+    user.click("approveButton")
+    assert [title[:2] for title in user.column(TITLE)] == ["p1", "p3"]
+    user.click("nextButton")
+    assert "p3" in user.ui.caseLabel.text
+    user.click("approveButton")
+    assert user.why_not("nextButton") == "This is the last case listed"
+    user.click("previousButton")
+    assert "p1" in user.ui.caseLabel.text
+
+
+def test_raters_are_sorted_by_their_number(user, study):
+    masks = study.parent / "raw/north/p2/c1/masks"
+    for number in range(8):
+        shutil.copy(masks / "ana.nii.gz", masks / f"zoe{number}.nii.gz")
+    (study.parent / "raw/north/p1/c1/masks/ben.nii.gz").unlink()
+    user.open(study)
+    user.ui.caseTable.sortItems(RATERS)
+    user.panel.process()
+    assert user.column(RATERS) == ["2", "3", "11"]
+
+
 def test_a_case_that_left_leaves_nothing_in_the_scene(user, study):
     import slicer
 

@@ -95,6 +95,16 @@ def test_where_a_mask_lay_is_shown_beside_and_taken_away(elsewhere):
     assert "ben as drawn" not in visible(elsewhere)
 
 
+def test_the_button_tells_of_which_mask_it_is_shown_where_it_lay(elsewhere):
+    elsewhere.click("asDrawnButton")
+    assert elsewhere.ui.asDrawnButton.checked
+    elsewhere.click("fixButton")
+    assert not elsewhere.ui.asDrawnButton.checked, "the case was laid out anew"
+    assert "ben as drawn" not in visible(elsewhere)
+    elsewhere.click("asDrawnButton")
+    assert "ben as drawn" in visible(elsewhere)
+
+
 # --- matrix ---------------------------------------------------------------------------------
 
 
@@ -253,6 +263,15 @@ def test_the_worst_slice_of_every_axis_is_in_the_menu(opened):
     assert first.text == f"slice {worst[0].index} along i: {worst[0].voxels} voxels differ"
     opened.panel.click(first)
     assert view_center(opened) == pytest.approx(worst[0].position_mm, abs=1e-3)
+
+
+def test_the_map_goes_with_its_mark_when_the_agreement_is_judged_anew(opened):
+    opened.click("mapCheckBox")
+    assert opened.desk.nodes.disagreement is not None
+    opened.ui.thresholdSpinBox.setValue(0.5)
+    opened.idle()
+    assert not opened.ui.mapCheckBox.checked
+    assert opened.desk.nodes.disagreement is None
 
 
 def test_the_map_of_disagreement_lies_over_the_image_and_goes(opened):

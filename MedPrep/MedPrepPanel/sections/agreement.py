@@ -55,6 +55,7 @@ class AgreementSection(Section):
         self.ui.mapCheckBox.checked = False
         self.ui.ratersList.clear()
         if desk is not None:
+            desk.show_disagreement(None, visible=False)
             fill_combo(self.ui.labelComboBox, sentences.labels(desk.analysis), self.label)
             self.label = str(self.ui.labelComboBox.currentData or "")
             self._fill_metrics(desk.case)

@@ -60,8 +60,12 @@ class AlignmentSection(Section):
         self.ui.fixButton.text = _("Use its header again") if fixed else _("Shift into place")
         obstacle = sentences.no_fix(desk.case if desk else None, rater)
         usable(self.ui.fixButton, sentences.fix_tip(fixed), obstacle)
+        button = self.ui.asDrawnButton
+        blocked = button.blockSignals(True)
+        button.checked = desk is not None and desk.nodes.shows_as_drawn(rater)
+        button.blockSignals(blocked)
         none = "" if rater else _("Choose a mask in the table")
-        usable(self.ui.asDrawnButton, _("Show where the mask lay by its header"), none)
+        usable(button, _("Show where the mask lay by its header"), none)
 
     def on_fix(self, checked: bool = False) -> None:
         """Take the chosen mask as lying on the image, or by its header again."""

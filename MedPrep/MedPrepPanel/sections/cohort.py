@@ -26,6 +26,7 @@ class CohortSection(Section):
         ui = self.ui
         self._shown: tuple[Any, ...] = ()
         self._listed: Any = None
+        self._row = 0
         self.make_menu()
         table = ui.caseTable
         table.setColumnCount(5)
@@ -129,13 +130,20 @@ class CohortSection(Section):
         return [item.data(qt.Qt.UserRole) for item in items if item is not None]
 
     def neighbor(self, by: int) -> str:
-        """The case so many rows on from the open one; empty beyond the ends."""
+        """The case so many rows on from the open one; empty beyond the ends.
+
+        Where the open case is not listed any more (it is approved, and what is to do is listed),
+        those that follow have moved up.
+        """
         names = self.names()
         desk = self.panel.desk
         current = self.panel.opening or (desk.case.name if desk else "")
-        if current not in names:
-            return names[0 if by > 0 else -1] if names else ""
-        place = names.index(current) + by
+        if current in names:
+            place = names.index(current) + by
+        elif current:
+            place = self._row + by - (by > 0)
+        else:
+            place = 0 if by > 0 else len(names) - 1
         return names[place] if 0 <= place < len(names) else ""
 
     def _no_step(self, by: int) -> str:
@@ -149,8 +157,9 @@ class CohortSection(Section):
         table, names = self.ui.caseTable, self.names()
         blocked = table.blockSignals(True)
         if name in names:
-            table.selectRow(names.index(name))
-            table.scrollToItem(table.item(names.index(name), TITLE))
+            self._row = names.index(name)
+            table.selectRow(self._row)
+            table.scrollToItem(table.item(self._row, TITLE))
         else:
             table.clearSelection()
         table.blockSignals(blocked)
@@ -231,13 +240,21 @@ class CohortSection(Section):
         return [n for n in nodes if selector.checkState(n) == qt.Qt.Checked and n not in own]
 
 
+def _count(number: int, tip: str) -> Any:
+    """A cell with a number, sorted as one; nothing for none."""
+    item = cell("", tip)
+    if number:
+        item.setData(qt.Qt.DisplayRole, number)
+    return item
+
+
 def _cells(entry: Any) -> list[Any]:
     dice = "" if entry.lowest_dice is None else f"{entry.lowest_dice:.3f}"
     state = sentences.state(entry)
     return [
         cell(sentences.title(entry), sentences.entry_tip(entry), data=entry.name),
         cell(state, "\n".join(entry.reviewed_by)),
-        cell(str(len(entry.raters)) if entry.raters else "", ", ".join(entry.raters)),
+        _count(len(entry.raters), ", ".join(entry.raters)),
         cell(dice),
         cell(sentences.flags(entry), ", ".join((*entry.excluded, *entry.flags))),
     ]
