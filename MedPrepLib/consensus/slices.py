@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from MedPrepLib.agree.slices import require_one_image
-from MedPrepLib.consensus.ties import RATER
+from MedPrepLib.consensus.ties import RATER, named_rater
 from MedPrepLib.errors import LabelError
 from MedPrepLib.results import SliceLabels, SliceRange
 from MedPrepLib.slicelabels import SliceFlags, flag_ranges, slice_flags
@@ -65,7 +65,7 @@ def vote_slices(
             chosen = chosen | (level & _side(ties, voters, level))
         ranges += flag_ranges(label, chosen)
     slices, raters = ordered[0].slices, tuple(reading.rater for reading in ordered)
-    absent = ties.startswith(RATER) and ties.removeprefix(RATER) not in raters
+    absent = ties.startswith(RATER) and named_rater(raters, ties.removeprefix(RATER)) is None
     return SliceConsensus(
         labels=SliceLabels("consensus", slices, tuple(tied), tuple(ranges)),
         undecided=tuple(undecided),
@@ -79,4 +79,5 @@ def _side(ties: str, voters: dict[str, SliceFlags], level: SliceFlags) -> SliceF
     """What tied slices become."""
     if ties == "foreground":
         return np.ones_like(level)
-    return voters.get(ties.removeprefix(RATER), np.zeros_like(level))
+    named = named_rater(tuple(voters), ties.removeprefix(RATER))
+    return np.zeros_like(level) if named is None else voters[named]

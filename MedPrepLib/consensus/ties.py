@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from MedPrepLib.agree.pairs import person
 from MedPrepLib.errors import LabelError
 
 Values = npt.NDArray[np.uint16]
@@ -52,12 +53,20 @@ class TieRule:
 
     def column(self, raters: Sequence[str]) -> int | None:
         """The place of the named rater among ``raters``; None when ties are not theirs."""
-        return raters.index(self.rater) if self.rater in raters else None
+        found = named_rater(raters, self.rater) if self.rater is not None else None
+        return raters.index(found) if found is not None else None
 
     def recorded(self, raters: Sequence[str]) -> str:
         """The rule in words for the record; says when the named rater is absent."""
-        absent = self.rater is not None and self.rater not in raters
+        absent = self.rater is not None and self.column(raters) is None
         return f"{self.text} (absent: background)" if absent else self.text
+
+
+def named_rater(raters: Sequence[str], name: str) -> str | None:
+    """The reading of the rater called ``name``; a person may have given all of them numbers."""
+    if name in raters:
+        return name
+    return next((rater for rater in raters if person(rater) == name), None)
 
 
 def tie_rule(text: str, values: Mapping[str, int]) -> TieRule:

@@ -14,11 +14,13 @@ from msgspec import structs
 from MedPrepLib import words
 from MedPrepLib.config.settings import Consensus, Pack
 from MedPrepLib.consensus import consensus, majority_vote, reading_hash
+from MedPrepLib.consensus.slices import vote_slices
 from MedPrepLib.errors import GeometryError, LabelError
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
 from MedPrepLib.load.case import read_case
 from MedPrepLib.pack import write_case
+from MedPrepLib.results import SliceLabels, SliceRange
 from MedPrepLib.segmentation import Segment, Segmentation, from_masks
 from MedPrepLib.targets import derive
 
@@ -190,6 +192,20 @@ def test_a_named_rater_who_is_absent_leaves_ties_to_the_background_and_says_so()
     result = vote(column(1, 2), ties="rater:someone")
     assert result.label_map[0, 0, 0] == 0
     assert result.record.tie_rule == "rater:someone (absent: background)"
+
+
+def test_ties_go_to_the_named_rater_also_where_all_readings_of_that_person_have_numbers():
+    readings = {"ana@1": reading([[[1, 0]]]), "ben": reading([[[0, 1]]])}
+    result = vote(readings, "rater:ana")
+    assert result.label_map.ravel().tolist() == [1, 0]
+    assert result.record.tie_rule == "rater:ana"
+    noted = [
+        SliceLabels(rater, 4, ("one",), (SliceRange("one", start, stop),))
+        for rater, start, stop in (("ana@1", 0, 2), ("ben", 1, 4))
+    ]
+    voted = vote_slices(noted, ["one"], "rater:ana")
+    assert [(r.start, r.stop) for r in voted.labels.ranges] == [(0, 2)]
+    assert voted.tie_rule == "rater:ana"
 
 
 def test_a_rater_who_did_not_annotate_a_label_does_not_vote_it_down():
