@@ -169,7 +169,7 @@ class CaseNodes:
     def shows_as_drawn(self, rater: str) -> bool:
         """True while the mask of a rater is shown where it lay before."""
         node = self.as_drawn.get(rater)
-        return self._there(node) and bool(node.GetDisplayNode().GetVisibility())
+        return node is not None and self._there(node) and _is_visible(node)
 
     def show_disagreement(self, bits: Volume | None) -> None:
         """Lay a map of disagreement (entropy, bits) over the image; None takes it away."""
@@ -301,3 +301,8 @@ class CaseNodes:
 
     def _present(self, nodes: Mapping[str, Any]) -> list[tuple[str, Any]]:
         return [(rater, node) for rater, node in nodes.items() if self._there(node)]
+
+
+def _is_visible(node: Any) -> bool:
+    display = node.GetDisplayNode()
+    return display is not None and bool(display.GetVisibility())
