@@ -13,6 +13,7 @@ from MedPrepLib.align import adopted, compare_grids, to_grid
 from MedPrepLib.align.numbered import by_number
 from MedPrepLib.cohort import ImageSource, MaskReading
 from MedPrepLib.config.settings import Align
+from MedPrepLib.errors import GeometryError
 from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.labels import LabelSchema
@@ -129,3 +130,20 @@ def align_parts(
         parts.append(aligned.segmentation)
     farthest = max(verdicts, key=lambda v: v.displacement_mm, default=None)
     return AlignedParts(tuple(parts), farthest, tuple(findings), tuple(changes))
+
+
+def own_drawing(
+    drawing: Segmentation, geometry: Geometry, settings: Align, name: str
+) -> Segmentation:
+    """What a reviewer drew on the grid of the image, on that grid; it may be stored flipped.
+
+    Raises GeometryError where it would have to be resampled, or loses voxels: the image is another
+    one since. ``name``: of the file.
+    """
+    verdict = compare_grids(geometry, drawing.geometry, settings)
+    placed = to_grid(drawing, geometry, verdict, settings, name)
+    lossless = verdict.verdict in ("same", "rounding", "move")
+    if not lossless or any(finding.severity > Severity.NOTE for finding in placed.findings):
+        why = verdict.sentence.rstrip(".")
+        raise GeometryError(f"{name} was drawn on another grid than the image has now: {why}")
+    return placed.segmentation

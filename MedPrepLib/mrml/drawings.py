@@ -12,7 +12,7 @@ from MedPrepLib.errors import MedPrepError
 from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
 from MedPrepLib.markups import read_boxes, write_boxes
 from MedPrepLib.mrml.desk import CONSENSUS, Desk
-from MedPrepLib.reading import align_parts
+from MedPrepLib.reading import own_drawing
 from MedPrepLib.results import ConsensusRecord, SliceRange
 from MedPrepLib.review import DrawnFile, DrawnKind, Review, ReviewStore
 from MedPrepLib.review.store import Writer
@@ -76,8 +76,8 @@ def _writers(desk: Desk, reviewer: str) -> Iterator[tuple[DrawnKind, Writer]]:
 
 def _take_mask(desk: Desk, drawn: DrawnFile, path: Path) -> None:
     case = desk.case
-    aligned = align_parts([read_seg_nrrd(path)], case.geometry, case.study.align, path.name)
-    label_map, _ = from_drawing(aligned.parts[0], case.schema)
+    placed = own_drawing(read_seg_nrrd(path), case.geometry, case.study.align, path.name)
+    label_map, _ = from_drawing(placed, case.schema)
     start = drawn.start or ConsensusRecord("majority", (), "background", 0, {})
     desk.go_on(start, label_map, drawn.accepted)
 

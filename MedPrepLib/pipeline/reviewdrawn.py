@@ -37,14 +37,12 @@ def label_map_of(
 
     Raises MedPrepError for a file that is missing, was changed, or cannot be used.
     """
-    from MedPrepLib.align import compare_grids, to_grid
     from MedPrepLib.consensus.drawing import from_drawing
     from MedPrepLib.formats.segnrrd import read_seg_nrrd
+    from MedPrepLib.reading import own_drawing
 
     drawn = read_seg_nrrd(ReviewStore(task.review_folder).path_of(review, file))
-    geometry, settings = known(draft.geometry), task.study.align
-    verdict = compare_grids(geometry, drawn.geometry, settings)
-    placed = to_grid(drawn, geometry, verdict, settings, file.name).segmentation
+    placed = own_drawing(drawn, known(draft.geometry), task.study.align, file.name)
     return from_drawing(placed, task.study.schema())
 
 

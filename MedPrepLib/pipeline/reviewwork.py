@@ -102,7 +102,8 @@ def settled(task: CaseTask, draft: Draft) -> Draft:
     said += (*_contradicting(reviews, item), *(f for f in differ if f.severity > Severity.NOTE))
     if state == "flagged":
         said.append(catalog.REVIEW_FLAGGED.at(item, f"flagged by {who}"))
-    if state == "approved" and not said:
+    lost = any(finding.code == catalog.REVIEW_UNREADABLE.code for finding in draft.findings)
+    if state == "approved" and not said and not lost:
         said.append(catalog.REVIEW_APPROVED.at(item, f"approved by {who}"))
         draft = replace(draft, findings=tuple(map(_seen, draft.findings)))
     notes = (finding for finding in differ if finding not in said)

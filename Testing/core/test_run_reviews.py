@@ -200,7 +200,8 @@ def test_a_drawing_that_was_changed_is_not_used_and_said(tmp_path, masks):
     path.chmod(0o600)
     path.write_bytes(path.read_bytes() + b"x")
     summary = finished(tmp_path)
-    assert "REVIEW_UNREADABLE" in codes(summary)
+    assert "REVIEW_UNREADABLE" in codes(summary, Severity.REVIEW)
+    assert "REVIEW_APPROVED" not in codes(summary), "what was approved is not what is used"
     assert case_of(summary).consensus.method == "majority"
 
 
@@ -358,6 +359,26 @@ def test_a_later_nothing_found_beats_an_older_drawing_and_both_are_named(tmp_pat
     (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEWS_CONTRADICT")
     assert said == "ana (version 1) drew something, then eva (version 1) found nothing"
     assert "REVIEW_APPROVED" not in codes(summary), "it still asks for a look"
+
+
+@pytest.mark.parametrize("other", [replace(GRID, spacing=(1.5, 1.0, 2.0)),
+                                   replace(GRID, origin=(-3.0, 5.0, 100.0))])  # fmt: skip
+def test_a_drawing_on_another_grid_than_the_image_has_now_is_not_used(tmp_path, other):
+    masks = image_and_masks(tmp_path)
+    save_mask(tmp_path, Review(CASE, "eva", "approved"), drawing(block(slice(1, 9))))
+    assert np.array_equal(finished_mask(tmp_path), block(slice(1, 9)))
+    voxels = np.random.default_rng(1).integers(0, 500, GRID.shape).astype(np.int16)
+    write_nifti(masks.parent / "image.nii.gz", Volume(voxels, other))
+    summary = finished(tmp_path)
+    assert "REVIEW_UNREADABLE" in codes(summary, Severity.REVIEW)
+    (said,) = (f.message for f in case_of(summary).findings if f.code == "REVIEW_UNREADABLE")
+    assert said.startswith("eva.v1.seg.nrrd was drawn on another grid than the image has now")
+    assert case_of(summary).consensus is None
+
+
+def finished_mask(folder: Path) -> np.ndarray:
+    finished(folder)
+    return packed(folder).mask
 
 
 def differ(summary: Summary) -> list[tuple[Severity, str]]:
