@@ -164,6 +164,13 @@ def test_next_and_previous_walk_the_list_and_stop_at_its_ends(user, study):
     assert "p2" in user.ui.caseLabel.text
 
 
+def test_a_search_that_nothing_matches_is_the_reason_why_there_is_no_next_case(user, study):
+    assert user.why_not("nextButton") == "Open a study or a cohort first"
+    user.open(study)
+    user.panel.type_text(user.ui.searchLineEdit, "nobody")
+    assert user.why_not("nextButton") == "No case matches"
+
+
 def test_next_goes_on_where_the_approved_case_stood(user, study):
     user.open(study)
     user.choose("stateComboBox", "To do")

@@ -148,7 +148,9 @@ class CohortSection(Section):
 
     def _no_step(self, by: int) -> str:
         if not self.names():
-            return _("Open a study or a cohort first")
+            session = self.panel.session
+            listed = session is not None and session.entries
+            return _("No case matches") if listed else _("Open a study or a cohort first")
         if not self.neighbor(by):
             return _("This is the last case listed") if by > 0 else _("This is the first case")
         return ""
