@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from MedPrepLib import catalog
 from MedPrepLib.atomic import FILE_MODE, make_folder, replacing
 from MedPrepLib.casebook import CaseEntry, NotShownError
 from MedPrepLib.config.settings import Consensus as HowToDecide
@@ -69,7 +70,7 @@ def run_batch(session: Session, order: BatchOrder, listen: Listener = silent) ->
         try:
             desk = session.open_case(entry.name)
             _decide(session, desk, order)
-            result = _worked(desk, entry, order)
+            result = _worked(desk, entry, order, _of_review(session, entry.name))
         except NotShownError as error:
             not_shown.append(entry.name)
             findings += error.findings
@@ -107,13 +108,25 @@ def _decide(session: Session, desk: Desk, order: BatchOrder) -> None:
         desk.nodes.list_only(annotated)
 
 
-def _worked(desk: Desk, entry: CaseEntry, order: BatchOrder) -> CaseResult:
+def _of_review(session: Session, name: str) -> tuple[Finding, ...]:
+    """Why the reviewer is not followed, or not in everything."""
+    found = [catalog.REVIEW_UNREADABLE.at(name, problem) for problem in session.problems]
+    if session.stale:
+        message = f"the review of {session.reviewer.strip()} speaks of other readings"
+        found.append(catalog.REVIEW_STALE.at(name, message))
+    return tuple(found)
+
+
+def _worked(
+    desk: Desk, entry: CaseEntry, order: BatchOrder, said: tuple[Finding, ...]
+) -> CaseResult:
     _write_consensus(desk, make_folder(order.out / "consensus"))
     if order.save_scene is not None:
         path = make_folder(order.out / "scenes") / f"{desk.case.name}.mrb"
         if not order.save_scene(str(path)):
             raise RunError(f"the scene was not saved as {path}; is the disk full?")
-    return _result(desk, entry)
+    result = _result(desk, entry)
+    return msgspec.structs.replace(result, findings=(*result.findings, *said))
 
 
 def _write_consensus(desk: Desk, folder: Path) -> None:

@@ -107,6 +107,23 @@ def test_what_a_reviewer_decided_is_followed_and_nothing_is_decided_in_their_nam
     assert session.book.store.history(name, "eva")[-1].version == 1
 
 
+def test_a_reviewer_who_cannot_be_followed_is_named_with_the_reason(session, study, tmp_path):
+    session.change_reviewer("eva")
+    for entry in session.entries:
+        session.open_case(entry.name).decide(Consensus())
+        session.save("approved")
+        session.close_case()
+    stale, damaged = (entry.name for entry in session.entries)
+    ana = study.parent / "raw/north/p1/c1/masks/ana.nii.gz"
+    shutil.copy(ana.with_name("eva.nii.gz"), ana)
+    (drawn,) = (study.parent / "reviews" / damaged).glob("*.seg.nrrd")
+    drawn.write_bytes(drawn.read_bytes()[:-9])
+    session.take_book(open_book(study, key=KEY))
+    summary = run_batch(session, BatchOrder(tmp_path / "out"))
+    said = {(f.item, f.code) for f in summary.findings if f.code.startswith("REVIEW")}
+    assert said == {(stale, "REVIEW_STALE"), (damaged, "REVIEW_UNREADABLE")}
+
+
 def test_labels_that_nobody_looked_for_are_no_segments_of_the_consensus(session, study, tmp_path):
     text = study.read_text() + "[labels.cyst]\nvalue = 4\n[labels.duct]\nvalue = 5\n"
     study.write_text(text)
