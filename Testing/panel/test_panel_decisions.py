@@ -62,7 +62,10 @@ def test_ties_go_where_the_user_says(user, study):
     assert "tied voxels went to undecided" in user.ui.consensusLabel.text
     user.choose("tiesComboBox", "as ben")
     user.click("makeConsensusButton")
-    assert "tied voxels went to rater:ben" in user.ui.consensusLabel.text
+    assert "tied voxels went to what ben drew" in user.ui.consensusLabel.text
+    user.click("blindedCheckBox")
+    assert "ben" not in user.ui.consensusLabel.text
+    assert "tied voxels went to what rater " in user.ui.consensusLabel.text
 
 
 def test_one_place_is_taken_from_one_rater(opened):

@@ -39,7 +39,7 @@ def consensus(desk: Any) -> str:
         if record.tied_voxels:
             parts.append(
                 _("{count} tied voxels went to {rule}").format(
-                    count=record.tied_voxels, rule=record.tie_rule
+                    count=record.tied_voxels, rule=_rule(desk, record.tie_rule)
                 )
             )
         parts += _performance(desk, record)
@@ -53,6 +53,14 @@ def consensus(desk: Any) -> str:
         ranges = len(desk.slices)
         parts.append(counted(ranges, _("one range of slices"), _("{count} ranges of slices")))
     return "; ".join(parts) + "."
+
+
+def _rule(desk: Any, text: str) -> str:
+    """A rule for ties as it was recorded, without the name of a rater that is not to be known."""
+    rater = text.partition(" (absent")[0].removeprefix("rater:")
+    if rater == text.partition(" (absent")[0]:
+        return text
+    return text.replace(f"rater:{rater}", _("what {rater} drew").format(rater=desk.name_of(rater)))
 
 
 def _performance(desk: Any, record: Any) -> list[str]:
