@@ -2,8 +2,16 @@
 
 An SQLite file in the *private* folder beside the cohort, because it holds paths. It may be
 deleted: then everything is done again. Headers are kept by folder, and hold for files of
-the same name, size and time of change; results of cases are kept by a fingerprint of their input
+the same name, size and times of change; results of cases are kept by a fingerprint of their input
 files and of the recipe.
+
+Of the times, mtime says when the content was written, and tools that copy or unpack set it as they
+like (cp -p, rsync -t, archives with one date for all): a corrected mask of the same size may bear
+the old one. ctime says when the file system last changed anything of the file, and nobody sets it.
+So both count, as in git. The price: files that were copied onto their own paths (a restored backup,
+another drive mounted in place of the old one), or got another owner or mode, are read once more.
+The inode does not count: whatever replaces a file has another ctime, and some network drives give
+inodes anew with every mount. On Windows ctime is when a file was made there.
 """
 
 from __future__ import annotations
@@ -40,23 +48,25 @@ class FileStamp(msgspec.Struct, frozen=True):
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
 
 
 def stamp(path: str) -> FileStamp:
     """The stamp of an existing file; OSError when there is none."""
     status = os.stat(path)  # noqa: PTH116 - once for every file of a study
-    return FileStamp(path, status.st_size, status.st_mtime_ns)
+    return FileStamp(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def fingerprint(paths: Iterable[str]) -> str:
-    """SHA-256 over path, size and modification time of files; missing ones count as missing."""
+    """SHA-256 over path, size and times of change of files; missing ones count as missing."""
     digest = hashlib.sha256()
     for path in sorted(paths):
         try:
             seen = stamp(path)
         except OSError:
-            seen = FileStamp(path, -1, -1)
-        digest.update(f"{seen.path}\x1f{seen.size}\x1f{seen.mtime_ns}\x1e".encode())
+            seen = FileStamp(path, -1, -1, -1)
+        facts = (seen.path, seen.size, seen.mtime_ns, seen.ctime_ns)
+        digest.update(("\x1f".join(map(str, facts)) + "\x1e").encode())
     return digest.hexdigest()
 
 

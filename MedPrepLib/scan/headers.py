@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
 from MedPrepLib.hiccups import is_hiccup, patiently
 from MedPrepLib.ledger import Ledger
-from MedPrepLib.scan.records import FilesSeen, decoded, encoded, reading_of
+from MedPrepLib.scan.records import FilesSeen, Stamp, decoded, encoded, reading_of
 from MedPrepLib.scan.walk import Listing, prefix
 
 HEARD_EVERY = 500
@@ -88,17 +88,16 @@ class HeaderReader:
 
     def _read_folder(self, listing: Listing, known: FilesSeen, failures: list[str]) -> FilesSeen:
         """Every file of a folder, read where it is new or changed."""
-        stamps = zip(known.names, known.sizes, known.mtimes_ns, strict=True)
-        before = dict(zip(stamps, known.headers, strict=True))
+        before = dict(zip(_stamps(known), known.headers, strict=True))
         base = prefix(listing.folder)
-        seen = FilesSeen([], [], [], [])
+        seen = FilesSeen([], [], [], [], [])
         try:
-            for stamp in zip(listing.names, listing.sizes, listing.mtimes_ns, strict=True):
+            for stamp in _stamps(listing):
                 self._count(1)
                 if stamp in before:
-                    seen.add(*stamp, before[stamp])
+                    seen.add(stamp, before[stamp])
                     continue
-                name, size, mtime_ns = stamp
+                name, size, mtime_ns, ctime_ns = stamp
                 try:
                     header = self._answered(base + name)
                 except ReadError as error:
@@ -106,7 +105,7 @@ class HeaderReader:
                     continue
                 if header is not None:
                     size, mtime_ns = header.size_bytes, header.mtime_ns
-                seen.add(name, size, mtime_ns, header)
+                seen.add((name, size, mtime_ns, ctime_ns), header)
         finally:
             if self._ledger is not None:
                 self._ledger.keep_headers(listing.folder, self._reading, encoded(seen))
@@ -140,11 +139,16 @@ class HeaderReader:
             self._on_files(self.files_seen)
 
 
+def _stamps(files: Listing | FilesSeen) -> Iterator[Stamp]:
+    return zip(files.names, files.sizes, files.mtimes_ns, files.ctimes_ns, strict=True)
+
+
 def _is_unchanged(listing: Listing, seen: FilesSeen) -> bool:
     return (
         seen.names == listing.names
         and seen.sizes == listing.sizes
         and seen.mtimes_ns == listing.mtimes_ns
+        and seen.ctimes_ns == listing.ctimes_ns
     )
 
 

@@ -23,19 +23,26 @@ _STAMP = ("path", "size_bytes", "mtime_ns")
 _FIELDS = tuple(name for name in SliceHeader.__struct_fields__ if name not in _STAMP)
 
 
+Stamp = tuple[str, int, int, int]
+"""Name, size, mtime and ctime (ns) of a file: it counts as unchanged while these are the same."""
+
+
 class FilesSeen(NamedTuple):
     """The files of a folder as they were read, by column; no header for what is no DICOM."""
 
     names: list[str]
     sizes: list[int]
     mtimes_ns: list[int]
+    ctimes_ns: list[int]
     headers: list[SliceHeader | None]
 
-    def add(self, name: str, size: int, mtime_ns: int, header: SliceHeader | None) -> None:
+    def add(self, stamp: Stamp, header: SliceHeader | None) -> None:
         """One more file."""
+        name, size, mtime_ns, ctime_ns = stamp
         self.names.append(name)
         self.sizes.append(size)
         self.mtimes_ns.append(mtime_ns)
+        self.ctimes_ns.append(ctime_ns)
         self.headers.append(header)
 
 
@@ -54,6 +61,7 @@ _Record: Any = msgspec.defstruct(
         ("names", list[str]),
         ("sizes", list[int]),
         ("mtimes_ns", list[int]),
+        ("ctimes_ns", list[int]),
         ("dicom", list[bool]),
         ("columns", _Columns),
     ],
@@ -75,11 +83,11 @@ def reading_of(key_tags: Sequence[str]) -> str:
 def encoded(seen: FilesSeen) -> Iterator[bytes]:
     """The records of a folder's files."""
     for start in range(0, len(seen.names), FILES_PER_RECORD):
-        names, sizes, mtimes_ns, given = (c[start : start + FILES_PER_RECORD] for c in seen)
+        *stamps, given = (c[start : start + FILES_PER_RECORD] for c in seen)
         headers = [header for header in given if header is not None]
         columns = _Columns(*(_column([getattr(h, name) for h in headers]) for name in _FIELDS))
         dicom = [header is not None for header in given]
-        yield _encoder.encode(_Record(names, sizes, mtimes_ns, dicom, columns))
+        yield _encoder.encode(_Record(*stamps, dicom, columns))
 
 
 def decoded(records: Iterable[bytes], folder: str) -> FilesSeen:
@@ -87,7 +95,7 @@ def decoded(records: Iterable[bytes], folder: str) -> FilesSeen:
 
     Raises msgspec.DecodeError (msgspec.ValidationError) for bytes that are no record.
     """
-    seen = FilesSeen([], [], [], [])
+    seen = FilesSeen([], [], [], [], [])
     base = prefix(folder)
     for content in records:
         record = _decoder.decode(content)
@@ -95,6 +103,7 @@ def decoded(records: Iterable[bytes], folder: str) -> FilesSeen:
         seen.names.extend(record.names)
         seen.sizes.extend(record.sizes)
         seen.mtimes_ns.extend(record.mtimes_ns)
+        seen.ctimes_ns.extend(record.ctimes_ns)
     return seen
 
 
@@ -102,7 +111,8 @@ def _headers(record: Any, base: str) -> list[SliceHeader | None]:
     """The headers of a record, None where a file has none; no loop in Python over them."""
     paths = [base + name for name in compress(record.names, record.dicom)]
     stamps = (compress(column, record.dicom) for column in (record.sizes, record.mtimes_ns))
-    lengths = {len(c) for c in (record.names, record.sizes, record.mtimes_ns, record.dicom)}
+    files = (record.names, record.sizes, record.mtimes_ns, record.ctimes_ns, record.dicom)
+    lengths = set(map(len, files))
     columns = [repeat(c[0]) if len(c) == 1 else c for c in msgspec.structs.astuple(record.columns)]
     made: list[SliceHeader | None] = list(map(SliceHeader, paths, *stamps, *columns))
     if len(lengths) > 1 or len(made) != sum(record.dicom):

@@ -17,7 +17,7 @@ IGNORED_NAMES = frozenset(("DICOMDIR", "Thumbs.db", "desktop.ini"))
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The regular files directly in one folder, sorted by name, with size and time of change.
+    """The regular files directly in one folder, sorted by name, with size and times of change.
 
     ``refused``: why the folder cannot be listed; empty when it can. ``links``: how many symbolic
     links lie there, none of which is followed.
@@ -27,6 +27,7 @@ class Listing:
     names: list[str]
     sizes: list[int]
     mtimes_ns: list[int]
+    ctimes_ns: list[int]
     refused: str = ""
     links: int = 0
 
@@ -53,14 +54,14 @@ def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listin
         start = prefix(base)
         waiting += [start + name for name in sorted(folders, reverse=True) if is_text(name)]
         odd = sum(not is_text(name) for name in folders)
-        yield from [Listing(base, [], [], [], _NO_TEXT)] * odd
+        yield from [_unlisted(base, _NO_TEXT)] * odd
 
 
 def listing_of(path: str) -> Listing:
     """A single file as a listing; OSError when it is not there."""
     status = os.lstat(path)
     folder, name = os.path.split(path)
-    return Listing(folder, [name], [status.st_size], [status.st_mtime_ns])
+    return Listing(folder, [name], [status.st_size], [status.st_mtime_ns], [status.st_ctime_ns])
 
 
 def prefix(folder: str) -> str:
@@ -87,7 +88,7 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
     try:
         entries = os.scandir(folder)
     except OSError as error:
-        return Listing(folder, [], [], [], _reason(error)), []
+        return _unlisted(folder, _reason(error)), []
     with entries:
         for entry in entries:
             name = entry.name
@@ -104,18 +105,23 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
 
 
 def _stamped(folder: str, files: dict[str, os.DirEntry[str]], links: int) -> Listing:
-    listing = Listing(folder, [], [], [], links=links)
+    listing = Listing(folder, [], [], [], [], links=links)
     for name in sorted(files):
         try:
             status = files[name].stat(follow_symlinks=False)
         except FileNotFoundError:  # gone since it was listed
             continue
         except OSError as error:  # names may be read, files may not
-            return Listing(folder, [], [], [], _reason(error))
+            return _unlisted(folder, _reason(error))
         listing.names.append(name)
         listing.sizes.append(status.st_size)
         listing.mtimes_ns.append(status.st_mtime_ns)
+        listing.ctimes_ns.append(status.st_ctime_ns)
     return listing
+
+
+def _unlisted(folder: str, why: str) -> Listing:
+    return Listing(folder, [], [], [], [], why)
 
 
 @dataclass(frozen=True, slots=True)

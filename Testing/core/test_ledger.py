@@ -58,6 +58,21 @@ def test_a_fingerprint_changes_with_size_time_and_loss_of_a_file(tmp_path) -> No
     assert len({first, second, third}) == 3
 
 
+def test_a_fingerprint_changes_with_a_file_that_takes_the_place_of_its_like(tmp_path) -> None:
+    path, new = tmp_path / "mask.nrrd", tmp_path / "new"
+    for file, content in ((path, b"abc"), (new, b"abd")):
+        file.write_bytes(content)
+        os.utime(file, ns=(1, 1))
+    first = fingerprint([str(path)])
+    assert fingerprint([str(path)]) == first
+    new.replace(path)
+    assert path.stat().st_mtime_ns == 1
+    second = fingerprint([str(path)])
+    path.write_bytes(b"abe")  # in place, and dated back
+    os.utime(path, ns=(1, 1))
+    assert len({first, second, fingerprint([str(path)])}) == 3
+
+
 def test_the_order_of_files_does_not_matter(tmp_path) -> None:
     paths = []
     for name in "ab":

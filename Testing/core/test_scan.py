@@ -262,6 +262,21 @@ def test_a_rescan_notices_what_changed_came_and_went(tmp_path) -> None:
         assert dicom_tree(tmp_path, ledger).candidates == again.candidates
 
 
+def test_a_file_that_replaces_another_of_its_size_and_time_is_read(tmp_path) -> None:
+    path = Path(write_series(tmp_path / "raw/a", 3)[0])
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        before = dicom_tree(tmp_path, ledger).candidates
+        times = path.stat()
+        new = tmp_path / "new"
+        new.write_bytes(path.read_bytes().replace(b"ACME", b"BCME"))
+        os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
+        new.replace(path)
+        assert path.stat().st_size == times.st_size
+        again = dicom_tree(tmp_path, ledger)
+    assert again.headers_read == 1
+    assert before != again.candidates == dicom_tree(tmp_path, None).candidates
+
+
 def test_other_key_attributes_are_looked_for_again(tmp_path) -> None:
     write_series(tmp_path / "raw/a", 3)
     with open_ledger(tmp_path / "l.sqlite") as ledger:
@@ -315,7 +330,7 @@ def test_records_give_back_headers_bit_by_bit(tmp_path) -> None:
         )
         for name, size, position in (("a", 3, (0.0, 1.0, 2.0)), ("b", 5, (-0.0, 1.0, 2.0)))
     )
-    seen = FilesSeen(["a", "aa", "b"], [3, 9, 5], [4, 8, 4], [first, None, last])
+    seen = FilesSeen(["a", "aa", "b"], [3, 9, 5], [4, 8, 4], [6, 6, 7], [first, None, last])
     back = decoded(encoded(seen), str(tmp_path))
     assert repr(back) == repr(seen)
 
