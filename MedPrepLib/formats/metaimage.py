@@ -118,6 +118,7 @@ def _is_true(fields: Mapping[str, str], name: str, default: str = "False") -> bo
 
 
 def _size(fields: Mapping[str, str]) -> tuple[int, int, int]:
+    """The first three sizes; axes behind them may have one element only (one point in time)."""
     try:
         size = whole_numbers(fields.get("DimSize", ""))
         dimensions = int(fields.get("NDims", ""))
@@ -127,7 +128,7 @@ def _size(fields: Mapping[str, str]) -> tuple[int, int, int]:
         raise FileFaultError(
             catalog.FILE_UNREADABLE, f"NDims {dimensions} does not fit {len(size)} sizes"
         )
-    if dimensions > 3:
+    if max(size[3:], default=1) > 1:
         raise FileFaultError(catalog.FOUR_D, f"the image has {dimensions} dimensions")
     if dimensions < 3:
         raise FileFaultError(catalog.TOO_FEW_SLICES, "a two-dimensional image is no volume")
@@ -155,11 +156,18 @@ def _skip(fields: Mapping[str, str], data_path: Path, promised: int) -> int:
 
 def _geometry(fields: Mapping[str, str], size: tuple[int, int, int]) -> Geometry:
     """Row a of TransformMatrix is the direction of axis a; positions are LPS millimeters."""
-    spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), 3)
-    origin = _numbers(fields, ("Offset", "Position", "Origin"), 3)
-    rows = _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), 9)
+    axes = int(fields["NDims"])
+    spacing = _numbers(fields, ("ElementSpacing", "ElementSize"), axes)[:3]
+    origin = _numbers(fields, ("Offset", "Position", "Origin"), axes)[:3]
+    rows = np.reshape(
+        _numbers(fields, ("TransformMatrix", "Rotation", "Orientation"), axes * axes), (axes, axes)
+    )
+    if rows[:3, 3:].any() or rows[3:, :3].any():
+        raise FileFaultError(
+            catalog.AFFINE_INVALID, "TransformMatrix mixes space with its fourth axis"
+        )
     affine = np.eye(4)
-    affine[:3, :3] = np.reshape(rows, (3, 3)).T * spacing
+    affine[:3, :3] = rows[:3, :3].T * spacing
     affine[:3, 3] = origin
     if min(spacing) <= 0:
         raise FileFaultError(catalog.AFFINE_INVALID, f"the spacing {spacing} mm is not positive")

@@ -382,6 +382,37 @@ def test_yes_and_no_of_a_metaimage_are_those_of_simpleitk(tmp_path, yes, no):
     np.testing.assert_array_equal(theirs.ravel(), voxels)
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_metaimage_whose_fourth_axis_has_one_element_is_the_volume_of_simpleitk(
+    tmp_path, compress
+):
+    path, grid = tmp_path / "a.mha", oblique()
+    four = sitk.JoinSeries([to_sitk(volume())], 7.0, 2.5)
+    sitk.WriteImage(four, path, compress)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetExtractSize((*grid.size, 0))
+    theirs, mine = reader.Execute(), read_volume(path)
+    assert codes(path) == set()
+    np.testing.assert_array_equal(mine.array, sitk.GetArrayFromImage(theirs))
+    at = (4, 1, 2)
+    there = theirs.TransformIndexToPhysicalPoint(at)
+    np.testing.assert_allclose((mine.geometry.affine @ (*at, 1))[:3], there, atol=1e-5)
+    assert mine.geometry.displacement_mm(grid) < 1e-4
+
+
+def test_a_metaimage_of_several_volumes_or_of_mixed_axes_is_refused(tmp_path):
+    path = tmp_path / "a.mha"
+    sitk.WriteImage(sitk.JoinSeries([to_sitk(volume())] * 2), path)
+    assert codes(path) == {"FOUR_D"}
+    one = sitk.JoinSeries([to_sitk(Volume(volume().array, Geometry((5, 4, 3))))])
+    sitk.WriteImage(one, path)
+    straight = b"TransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1"
+    assert straight in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(straight, straight[:-7] + b"1 0 0 1"))
+    assert codes(path) == {"AFFINE_INVALID"}
+
+
 @pytest.mark.fault("F25")
 def test_things_that_are_no_files_are_refused_without_opening_them(tmp_path):
     os.mkfifo(tmp_path / "pipe.nrrd")
