@@ -23,6 +23,7 @@ _NIFTI = "NIfTI-1 header (nifti1.h, 2007)"
 SOURCES: Mapping[str, str] = MappingProxyType({
     "NOT_AN_IMAGE": "SOPClassUID (0008,0016): storage classes of PS3.4 B.5 that are no scan.",
     "LOCALIZER": "ImageType (0008,0008) value 3, PS3.3 C.8.2.1.1.1 (CT) and C.8.3.1.1.1 (MR).",
+    "ONLY_LOCALIZERS": "ImageType (0008,0008) value 3, as for LOCALIZER.",
     "DERIVED": "ImageType (0008,0008) value 1, PS3.3 C.7.6.1.1.2.",
     "CENTER_UNKNOWN": "InstitutionName (0008,0080), StationName (0008,1010), PatientID "
     "(0010,0020) or the folder, against the study's center table.",

@@ -47,6 +47,11 @@ LOCALIZER = _note(
     "A series is a localizer (scout) by its ImageType.",
     "Nothing to do; localizers are not volumes.",
 )
+ONLY_LOCALIZERS = _final(
+    "ONLY_LOCALIZERS",
+    "Nothing but localizers (scouts) lie where the image should be, or form a series.",
+    "Nothing to do where the series that they were made for is there as well; else export it.",
+)
 DERIVED = _review(
     "DERIVED",
     "A series is derived (reformatted, projected, computed) by its ImageType.",

@@ -120,10 +120,16 @@ def found_volumes(group: SeriesGroup, item: str, screen: Screen) -> tuple[ImageF
         source = ImageSource(
             "dicom", paths, arranged.geometry, arranged.part, stack_mm=arranged.stack_mm
         )
-        image = ImageFound(source, scan, patient, links, arranged.headers, arranged.findings)
         count = _slices_in_all((*headers, *arranged.left_aside))
+        findings = (*arranged.findings, *_only_localizers(headers, item))
+        image = ImageFound(source, scan, patient, links, arranged.headers, findings)
         found.append(msgspec.structs.replace(image, slices_in_all=count))
     return tuple(found)
+
+
+def _only_localizers(headers: Sequence[SliceHeader], item: str) -> Iterator[Finding]:
+    if all("LOCALIZER" in header.image_type for header in headers):
+        yield catalog.ONLY_LOCALIZERS.at(item, "only localizers lie here, no image volume")
 
 
 def _slices_in_all(headers: Sequence[SliceHeader]) -> int:
@@ -168,9 +174,6 @@ def _choose(
         listed = ", ".join(_listed(usable))
         message = f"{len(usable)} image volumes lie here: {listed}; which one is meant?"
         aside.append(catalog.AMBIGUOUS_IMAGE.at(item, message))
-    if not others:
-        why = "only localizers lie here, no image volume"
-        aside.append(catalog.FILE_MISSING.at(item, why))
     refused = {n: v for n, v in others.items() if n not in usable and v is not chosen}
     return chosen, (*aside, *_refused(refused, chosen, item, screen))
 
@@ -218,8 +221,7 @@ def _refusals(volume: ImageFound, screen: Screen) -> list[Finding]:
 
 def _is_localizer(volume: ImageFound) -> bool:
     """True for a series of nothing but localizers; one among slices is only left aside."""
-    found = any(f.code == catalog.LOCALIZER.code for f in volume.findings)
-    return found and volume.slices_in_all == 0
+    return any(f.code == catalog.ONLY_LOCALIZERS.code for f in volume.findings)
 
 
 def annotation_readings(groups: Sequence[SeriesGroup]) -> tuple[MaskReading, ...]:

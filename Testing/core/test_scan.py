@@ -347,6 +347,17 @@ def test_a_file_whose_name_is_no_text_is_named_unreadable(tmp_path) -> None:
     assert "FILE_UNREADABLE" in [f.code for f in findings]
 
 
+def test_a_series_of_a_tree_that_is_a_localizer_is_told_to_be_one(tmp_path) -> None:
+    def scout(ds, k: int) -> None:
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(tmp_path / "raw/a", 2, scout)
+    (one,) = dicom_tree(tmp_path, None).candidates
+    rejecting = [f for f in one.findings if f.severity.word == "reject"]
+    assert [f.code for f in rejecting] == ["ONLY_LOCALIZERS"]
+    assert "only localizers" in rejecting[0].message
+
+
 # --- series of several volumes --------------------------------------------------------------
 
 

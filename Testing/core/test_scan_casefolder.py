@@ -160,7 +160,7 @@ def test_a_folder_of_localizers_is_told_to_be_one(tmp_path) -> None:
 
     write_series(tmp_path / CASE / "image", 2, scout)
     missing = only(tmp_path).findings
-    assert {f.code for f in missing} == {"FILE_MISSING", "LOCALIZER"}
+    assert {f.code for f in missing} == {"ONLY_LOCALIZERS", "LOCALIZER"}
     mask = nifti(tmp_path / CASE / "masks/ana.nii.gz")
     verdicts, findings = check_alignment(tmp_path / CASE / "image", [mask])
     assert verdicts == {}
