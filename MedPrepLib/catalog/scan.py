@@ -22,6 +22,12 @@ MASK_IGNORED = _review(
     "Save them as .seg.nrrd, NIfTI, NRRD, MetaImage or DICOM, as masks/<rater>.* or "
     "masks/<rater>/<label>.*, leave them out by a rule (ignore), or move them away.",
 )
+MASK_UNMATCHED = _review(
+    "MASK_UNMATCHED",
+    "Masks of a source match no case by the name of their file or folder, and are not read.",
+    "Call the folder of a DICOM tree as the case (MedPrep's private identities.csv lists them) or "
+    "by its SeriesInstanceUID, and a label map as its image; or move them away.",
+)
 LINK_IGNORED = _review(
     "LINK_IGNORED",
     "Symbolic links lie among the images or masks of a source; they are never followed.",

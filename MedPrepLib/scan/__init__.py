@@ -23,9 +23,10 @@ from MedPrepLib.ledger import Ledger
 from MedPrepLib.scan.centers import CenterTable, read_centers
 from MedPrepLib.scan.detached import with_data_files
 from MedPrepLib.scan.dicomtree import scan_dicom_tree
-from MedPrepLib.scan.folders import scan_folders, scan_nnunet
+from MedPrepLib.scan.folders import EXPECTED_FOLDERS, scan_folders
 from MedPrepLib.scan.found import Candidate, Scanned
 from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.nnunet import EXPECTED_NNUNET, scan_nnunet
 from MedPrepLib.scan.rules import unused
 from MedPrepLib.scan.table import scan_table
 
@@ -64,7 +65,7 @@ def scan(
         if index in tables:
             findings += tables[index].unused(_called(index))
         if len(candidates) == count:
-            findings.append(catalog.SOURCE_EMPTY.at(_called(index), "no image was found here"))
+            findings.append(catalog.SOURCE_EMPTY.at(_called(index), _expected(source)))
     _require_distinct(candidates)
     candidates.sort(key=lambda c: c.case.id)
     return Scanned(tuple(candidates), tuple(findings), reader.files_seen, reader.headers_read)
@@ -80,10 +81,19 @@ def _scan_source(
     if isinstance(source, FolderSource):
         yield from scan_folders(source, root, reader, study.screen, _called(index))
     elif isinstance(source, NnunetSource):
-        yield from scan_nnunet(source, root)
+        yield from scan_nnunet(source, root, _called(index))
     elif isinstance(source, DicomSource):
         masks = base / source.masks if source.masks else None
         yield from scan_dicom_tree(source, root, masks, reader, study.screen, _called(index))
+
+
+def _expected(source: Source) -> str:
+    """What is said of a source without an image: also what it looked for."""
+    if isinstance(source, NnunetSource):
+        return f"no image was found here; {EXPECTED_NNUNET}"
+    if isinstance(source, FolderSource):
+        return f"no image was found here; {EXPECTED_FOLDERS}"
+    return "no image was found here"
 
 
 def require_sources(study: Study, base: Path) -> dict[int, CenterTable]:

@@ -20,6 +20,7 @@ from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import annotation_readings, found_volumes
 from MedPrepLib.scan.parts import Shared, part_name, shared_out
 from MedPrepLib.scan.readings import drawn_in
+from MedPrepLib.scan.unmatched import unmatched_folders
 from MedPrepLib.scan.walk import image_suffix, listings_below
 
 
@@ -49,9 +50,11 @@ def scan_dicom_tree(
     images = [g for g in groups if g.kind == "image"]
     yield from _unclear_masks(masks, images, root, source, called)
     shared_uids = _repeated(g.series_uid for g in images)
+    known = {_folder(group, root) for group in images} | {g.series_uid for g in images} - {""}
     for group, item in zip(images, _names(images, root), strict=True):
         volumes = found_volumes(group, item, screen)
         names = [part_name(item, volume) for volume in volumes]
+        known.update((item, *names))
         own = [
             _drawn(masks if name != item else None, (name,), source, _named(group, name))
             for name in names
@@ -62,6 +65,8 @@ def scan_dicom_tree(
         for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
             person = msgspec.structs.replace(volume.image.patient, center=source.center)
             yield candidate(name, person, volume.image, volume.drawn, source.modality)
+    if masks:
+        yield from unmatched_folders(masks, known, called)
     if others:
         files = sum(1 for path in others if image_suffix(path))
         message = f"{len(others)} of {count} files are no DICOM objects ({files} are image files)"
@@ -102,7 +107,7 @@ def _drawn(
     """What lies in the mask folder of a case, called by the first of its names that has one."""
     if masks is None:
         return Drawn()
-    drawn = (drawn_in(masks / name, source.annotations, about) for name in names if name)
+    drawn = (drawn_in(masks, name, source.annotations, about) for name in names if name)
     return next((found for found in drawn if found != Drawn()), Drawn())
 
 

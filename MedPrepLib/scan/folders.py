@@ -9,17 +9,19 @@ import msgspec
 
 from MedPrepLib import catalog
 from MedPrepLib.cohort import Case, Patient
-from MedPrepLib.config.settings import FolderSource, NnunetSource, Screen
-from MedPrepLib.errors import ConfigError
+from MedPrepLib.config.settings import FolderSource, Screen
 from MedPrepLib.findings import Finding
-from MedPrepLib.labels import MAX_LABEL_VALUE
-from MedPrepLib.scan.casefolder import image_of_case, mask_folder
+from MedPrepLib.scan.casefolder import MASK_FOLDER, image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader, linked, unlisted
-from MedPrepLib.scan.image import find_image, nothing
-from MedPrepLib.scan.readings import drawn_among, drawn_from
-from MedPrepLib.scan.walk import Contents, contents_of, image_suffix, is_plain_file, stem
-from MedPrepLib.textfiles import MAX_SETTINGS_BYTES, read_text
+from MedPrepLib.scan.image import nothing
+from MedPrepLib.scan.readings import drawn_among
+from MedPrepLib.scan.walk import Contents, contents_of, is_folder
+
+EXPECTED_FOLDERS = (
+    "images are looked for three folders deep, in center/patient/case, called image.* or as a "
+    "folder image of DICOM files"
+)
 
 
 def scan_folders(
@@ -43,10 +45,18 @@ def scan_folders(
             for folder in patient.folders:
                 own = contents_of(folder)
                 reasons.append(own.refused)
-                masks = contents_of(mask_folder(folder, own))
-                drawn = drawn_among(masks, source.annotations, folder.parts[-2:])
-                yield _case_in(folder, own, drawn, source, reader, screen)
+                yield _case_in(folder, own, _drawn(folder, own, source), source, reader, screen)
     yield from (*unlisted([reason for reason in reasons if reason], called), *linked(links, called))
+
+
+def _drawn(folder: Path, own: Contents, source: FolderSource) -> Drawn:
+    """What lies in the folder of masks of a case; a link in its place is told and not followed."""
+    links = sum(name.lower() == MASK_FOLDER for name in own.links)
+    masks = mask_folder(folder, own)
+    drawn = Drawn()
+    if is_folder(masks):
+        drawn = drawn_among(contents_of(masks), source.annotations, folder.parts[-2:])
+    return msgspec.structs.replace(drawn, findings=(*drawn.findings, *linked(links, "")))
 
 
 def _case_in(
@@ -62,76 +72,6 @@ def _case_in(
     image = image_of_case(folder, own, item, reader, screen, source.part)
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
     return candidate(item, person, image, drawn, source.modality)
-
-
-def scan_nnunet(source: NnunetSource, root: Path) -> Iterator[Candidate | Finding]:
-    """Cases of an nnU-Net raw data set: channel 0000 of imagesTr, labelsTr, dataset.json.
-
-    Every case is a patient of its own, for nnU-Net does not know patients. Raises ConfigError
-    when dataset.json is missing or has no labels that can be used.
-    """
-    names = _nnunet_labels(root, source.path)
-    images = contents_of(root / "imagesTr")
-    links = (str(root / "imagesTr" / name) for name in images.links)
-    for path in (*images.files, *links):
-        case_id = stem(path).removesuffix("_0000")
-        if case_id in ("", stem(path)) or not image_suffix(path):
-            continue
-        label_file = root / "labelsTr" / (case_id + image_suffix(path))
-        pairs = [("reference", str(label_file))] if is_plain_file(str(label_file)) else []
-        drawn = _with_values(drawn_from(pairs, source.annotations), names)
-        told = linked(int(label_file.is_symlink()), case_id)
-        drawn = msgspec.structs.replace(drawn, findings=told)
-        image = find_image(Path(path), case_id, HeaderReader(None, ()), Screen())
-        patient = Patient(case_id, source.center)
-        yield candidate(case_id, patient, image, drawn, source.modality)
-
-
-def _with_values(drawn: Drawn, names: tuple[tuple[int, str], ...]) -> Drawn:
-    """The readings with the data set's own names of values, where no rule gives others."""
-    masks = tuple(
-        msgspec.structs.replace(
-            reading,
-            parts=tuple(
-                msgspec.structs.replace(part, values=part.values or names) for part in reading.parts
-            ),
-        )
-        for reading in drawn.masks
-    )
-    return msgspec.structs.replace(drawn, masks=masks)
-
-
-def _nnunet_labels(root: Path, shown: str) -> tuple[tuple[int, str], ...]:
-    """(value, name) of the labels in dataset.json, in order of value, without the background."""
-    try:
-        dataset = msgspec.json.decode(read_text(root / "dataset.json", MAX_SETTINGS_BYTES))
-        pairs = sorted(pair for entry in dataset["labels"].items() for pair in _label(*entry))
-    except (OSError, KeyError, AttributeError, TypeError, ValueError, RecursionError) as error:
-        problem = f"$.sources: {shown} has no usable dataset.json with labels ({error})"
-        raise ConfigError([problem]) from None
-    if not pairs:
-        known = '"name": number or "number": "name" (no regions of several numbers)'
-        problem = f"$.sources: {shown} names no label in dataset.json that can be used; "
-        raise ConfigError([f"{problem}they are read as {known}"])
-    if len(dict(pairs)) < len(pairs):
-        raise ConfigError([f"$.sources: two labels of {shown} share a number in dataset.json"])
-    return tuple(pairs)
-
-
-def _label(key: object, given: object) -> Iterator[tuple[int, str]]:
-    """(value, name) of a label: "name": number since nnU-Net 2, "number": "name" before it.
-
-    The latter is the format of the Medical Segmentation Decathlon, too. Nothing for the background
-    (0) and for what is neither.
-    """
-    number, name = (key, given) if isinstance(given, str) and _is_number(key) else (given, key)
-    if _is_number(number) and 0 < int(str(number)) <= MAX_LABEL_VALUE:
-        yield int(str(number)), str(name)
-
-
-def _is_number(given: object) -> bool:
-    text = str(given)
-    return isinstance(given, int | str) and text.isascii() and text.isdigit()
 
 
 def candidate(

@@ -16,7 +16,7 @@ from MedPrepLib.scan.found import Drawn
 from MedPrepLib.scan.maskfiles import Kind, Meaning, meaning_of
 from MedPrepLib.scan.namesakes import rater_without
 from MedPrepLib.scan.rules import Rules, one_spelling, values_of
-from MedPrepLib.scan.walk import Contents, contents_of, is_folder, stem
+from MedPrepLib.scan.walk import Contents, contents_of, folder_below, stem
 
 
 class _File(NamedTuple):
@@ -50,9 +50,9 @@ def drawn_from(
 
 
 def drawn_in(
-    folder: Path, annotations: Mapping[str, Annotation], about: Sequence[str] = ()
+    root: Path, name: str, annotations: Mapping[str, Annotation], about: Sequence[str] = ()
 ) -> Drawn:
-    """Everything in a folder of readings; nothing when there is no such folder.
+    """Everything in the folder ``name`` below ``root``; nothing when no such folder is there.
 
     ``<rater>.nii.gz`` (or another format, or a DICOM SEG / RTSTRUCT) holds all labels of
     a rater; ``<rater>/<label>.nii.gz`` holds one label each; ``<rater>.mrk.json`` holds boxes
@@ -62,7 +62,9 @@ def drawn_in(
     that have none. ``about``: names of patient and case, the patient's first, which are no part of
     a rater's. What is not read is told by findings, which are about nobody yet.
     """
-    return drawn_among(contents_of(folder), annotations, about) if is_folder(folder) else Drawn()
+    if not folder_below(root, name):
+        return Drawn()
+    return drawn_among(contents_of(root / name), annotations, about)
 
 
 def drawn_among(

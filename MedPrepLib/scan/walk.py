@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from MedPrepLib.formats.files import SUFFIXES
 
@@ -186,11 +186,19 @@ def is_plain_file(path: str) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """True for a folder, or a link to one; never an error, however odd the name."""
+    """True for a folder that is no link; never an error, however odd the name."""
     try:
-        return path.is_dir()
-    except OSError:  # a name that is too long, before Python 3.12
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
         return False
+
+
+def folder_below(root: Path, name: str) -> bool:
+    """True when ``name`` is a folder below ``root``, and no part of it is a link or leads out."""
+    parts = PurePath(name).parts
+    if not parts or PurePath(name).anchor or ".." in parts:
+        return False
+    return all(is_folder(root.joinpath(*parts[: n + 1])) for n in range(len(parts)))
 
 
 def image_suffix(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from core.case_folders import CASE, FOLDERS, found, nifti, only, posix
 from dicom_files import save, slice_dataset, write_series
+from pydicom import dcmread
 from pydicom.uid import RTStructureSetStorage
 
 from MedPrepLib.findings import Finding
@@ -145,6 +147,83 @@ def test_links_of_an_nnunet_folder_are_told_and_not_followed(tmp_path) -> None:
     assert said(a, "LINK_IGNORED")
     assert (b.case.image.paths, len(b.case.readings)) == ((), 1)
     assert "symbolic link" in said(b, "FILE_MISSING").message
+
+
+@posix
+@pytest.mark.fault("F26")
+@pytest.mark.parametrize("name", ["masks", "Masks"])
+def test_a_link_in_place_of_the_folder_of_masks_is_told_and_not_followed(
+    tmp_path, masks, name
+) -> None:
+    masks.rename(tmp_path / "annex")
+    (masks.parent / name).symlink_to(tmp_path / "annex")
+    one = only(tmp_path)
+    assert one.case.readings == ()
+    assert "1 symbolic link is not followed" in said(one, "LINK_IGNORED").message
+
+
+@posix
+@pytest.mark.fault("F26")
+def test_a_link_in_place_of_a_folder_of_slices_is_told_and_not_followed(tmp_path) -> None:
+    write_series(tmp_path / "annex", 5)
+    (tmp_path / CASE).mkdir(parents=True)
+    (tmp_path / CASE / "image").symlink_to(tmp_path / "annex")
+    assert "1 symbolic link lies where" in said(only(tmp_path), "FILE_MISSING").message
+
+
+# --- masks that match no case -------------------------------------------------------------------
+
+
+TREE = 'kind = "dicom"\npath = "raw"\nmasks = "masks"'
+
+
+def test_masks_of_a_tree_that_match_no_case_are_named_on_the_site_only(tmp_path) -> None:
+    write_series(tmp_path / "raw/a/ct", 5)
+    series = write_series(tmp_path / "raw/b", 5)
+    for name in ("a/ct/ana", "a/mr/ana", "a/mr/ben/lesion", "Meier/ana", "loose"):
+        nifti(tmp_path / f"masks/{name}.nii.gz")
+    nifti(tmp_path / "masks" / dcmread(series[0]).SeriesInstanceUID / "ana.nii.gz")
+    (tmp_path / "masks/empty").mkdir()
+    (tmp_path / "masks/readme.txt").write_text("of Meier")
+    scanned = found(tmp_path, TREE)
+    assert [[r.rater for r in c.case.readings] for c in scanned.candidates] == [["ana"], ["ana"]]
+    folders, loose = scanned.findings
+    assert {folders.code, loose.code} == {"MASK_UNMATCHED"}
+    assert '2 folders of masks match no case: "Meier", "a/mr"' in folders.message
+    assert "Meier" not in folders.public().message
+    assert loose.message == "1 mask file lies in no folder of a case"
+
+
+@posix
+@pytest.mark.fault("F26")
+@pytest.mark.parametrize("name", ["a", "a/ct"])
+def test_links_on_the_way_to_the_masks_of_a_tree_are_told_and_not_followed(tmp_path, name) -> None:
+    write_series(tmp_path / "raw/a/ct", 5)
+    nifti(tmp_path / "annex/ana.nii.gz")
+    nifti(tmp_path / "annex/ct/ana.nii.gz")
+    (tmp_path / "masks" / name).parent.mkdir(parents=True)
+    (tmp_path / "masks" / name).symlink_to(tmp_path / "annex")
+    scanned = found(tmp_path, TREE)
+    assert scanned.candidates[0].case.readings == ()
+    assert [f.code for f in scanned.findings] == ["LINK_IGNORED"]
+
+
+@pytest.mark.fault("F27")
+@pytest.mark.parametrize("uid", ["../annex", "..", "ABSOLUTE"])
+def test_a_series_uid_leads_out_of_no_folder_of_masks(tmp_path, uid) -> None:
+    nifti(tmp_path / "annex/ana.nii.gz")
+    nifti(tmp_path / "ana.nii.gz")
+    (tmp_path / "masks").mkdir()
+    where = uid if uid != "ABSOLUTE" else str(tmp_path / "annex")
+
+    def named(ds, k: int) -> None:
+        ds.SeriesInstanceUID = where
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_series(tmp_path / "raw/a", 5, named)
+    (one,) = found(tmp_path, TREE).candidates
+    assert (len(one.slices), one.case.readings) == (5, ())
 
 
 # --- several files of one rater ---------------------------------------------------------------

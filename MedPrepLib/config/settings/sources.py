@@ -87,7 +87,10 @@ class TableSource(SourceSection, frozen=True, tag="table"):
 
 
 class NnunetSource(SourceSection, frozen=True, tag="nnunet"):
-    """An nnU-Net raw folder: imagesTr, labelsTr, dataset.json (channel 0000 only)."""
+    """An nnU-Net raw folder (channel 0000 only) or one of the Medical Segmentation Decathlon.
+
+    Both have imagesTr, labelsTr and dataset.json; the Decathlon's images have no channel number.
+    """
 
     center: Annotated[str, Meta(description="center of all cases of this source")] = ""
 
