@@ -14,6 +14,7 @@ from MedPrepLib.catalog.agree import (
 from MedPrepLib.catalog.align import (
     BOX_EMPTY,
     BOX_OUTSIDE,
+    CONTOURS_OPEN,
     CONTOURS_REPEATED,
     CONTOURS_SPARSE,
     GRID_ADOPTED,
@@ -177,6 +178,7 @@ __all__ = [
     "COLOR_IMAGE",
     "CONSENSUS_TIES",
     "CONSTANT_IMAGE",
+    "CONTOURS_OPEN",
     "CONTOURS_REPEATED",
     "CONTOURS_SPARSE",
     "DATE_UNUSED",

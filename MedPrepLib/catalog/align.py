@@ -116,6 +116,11 @@ CONTOURS_REPEATED = _note(
     "Contours of a region are stored more than once; each was filled once.",
     "Nothing to do; a region that was copied onto itself can be cleaned where it was drawn.",
 )
+CONTOURS_OPEN = _review(
+    "CONTOURS_OPEN",
+    "Some contours of a region are open (points, lines) and enclose nothing; they were left out.",
+    "Close them where they were drawn and export the region again, if they are part of it.",
+)
 CONTOURS_SPARSE = _review(
     "CONTOURS_SPARSE",
     "Contours lie farther apart than the slices, at a regular step; slices between them are empty.",

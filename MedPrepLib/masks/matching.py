@@ -113,6 +113,19 @@ def _named(segment: Segment, schema: LabelSchema) -> Label | None:
     return schema.coded(code, segment.side or side_in(segment.name) or side_in(code.meaning))
 
 
+def open_regions(
+    segments: Iterable[Segment], meaning: Match, schema: LabelSchema, item: str
+) -> list[Finding]:
+    """REGION_LEFT_OUT for labels that a file only has as points or open lines."""
+    meant = _unique(label for s in segments if (label := _named(s, schema)) is not None)
+    why = "the region consists of points or open lines only"
+    return [
+        catalog.REGION_LEFT_OUT.at(item, f"label {label.name!r}: {why}")
+        for label in meant
+        if label not in meaning.annotated
+    ]
+
+
 def common_schema(found: Sequence[Segmentation]) -> LabelSchema:
     """Every structure that any of the masks names, with the value it has there if that is free.
 

@@ -15,7 +15,7 @@ from MedPrepLib.hiccups import is_hiccup
 from MedPrepLib.labels import LabelSchema
 from MedPrepLib.masks.dicomseg import read_dicom_seg_with_remarks
 from MedPrepLib.masks.labelmaps import read_mask
-from MedPrepLib.masks.matching import match, match_findings, relabeled
+from MedPrepLib.masks.matching import match, match_findings, open_regions, relabeled
 from MedPrepLib.masks.objects import kind_of
 from MedPrepLib.masks.remarks import Drawn, remark_findings, without_lost
 from MedPrepLib.masks.rtstruct import read_rtstruct_with_remarks
@@ -86,9 +86,15 @@ def load_reading(
         meaning = without_lost(listed, drawn.lost)
         findings += remark_findings(drawn.remarks, listed, item)
         findings += match_findings(meaning, item)
+        opened = (
+            []
+            if part.label or part.values
+            else open_regions(drawn.open_only, meaning, schema, item)
+        )
+        findings += opened
         if meaning.annotated:
             segmentations.append(relabeled(drawn.segmentation, meaning))
-        elif drawn.named and not drawn.listed.segments:
+        elif not opened and drawn.named and not drawn.listed.segments:
             findings.append(catalog.REGION_LEFT_OUT.at(item, "the object lists no closed region"))
     return LoadedReading(tuple(segmentations), tuple(findings))
 

@@ -29,11 +29,15 @@ class Remark:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A mask file as it was read. ``named``: its segments have names, even if there are none."""
+    """A mask file as it was read. ``named``: its segments have names, even if there are none.
+
+    ``open_only``: what it lists and draws as points or open lines, which enclose nothing.
+    """
 
     segmentation: Segmentation
     remarks: tuple[Remark, ...] = ()
     named: bool = True
+    open_only: tuple[Segment, ...] = ()
 
     @property
     def lost(self) -> tuple[Segment, ...]:

@@ -48,7 +48,8 @@ _CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR"}
 class Roi:
     """One region: closed contours as arrays (n, 3) of LPS millimeters.
 
-    ``frame``: the UID of its frame of reference; private, for comparison only.
+    ``frame``: the UID of its frame of reference; private, for comparison only. ``opened``: how
+    many points and open lines are drawn besides.
     """
 
     name: str
@@ -57,13 +58,18 @@ class Roi:
     contours: tuple[FloatArray, ...]
     side: Side = ""
     frame: str = ""
+    opened: int = 0
 
 
 @dataclass(frozen=True)
 class Structures:
-    """The regions of an RTSTRUCT in file order, and every frame of reference that it names."""
+    """The regions of an RTSTRUCT in file order, and every frame of reference that it names.
+
+    ``open_rois``: regions of nothing but points and open lines.
+    """
 
     rois: tuple[Roi, ...]
+    open_rois: tuple[Roi, ...]
     frames: frozenset[str]
 
 
@@ -76,8 +82,9 @@ def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     with contours drawn elsewhere, the nearest plane alone is used. Slices between planes are not
     interpolated. All of that is remarked. A region with an item of the ROI Contour Sequence but
     no contours in it stays listed (annotated empty); one without an item, or with points or open
-    lines only, is left out. What lies beyond the grid is left out and counted, by segment
-    (``Segment.outside``). Regions share one layer unless they overlap.
+    lines only, is left out, as are such contours beside closed ones, which is remarked. What lies
+    beyond the grid is left out and counted, by segment (``Segment.outside``). Regions share one
+    layer unless they overlap.
 
     Regions with contours that are not parallel to the slices are left out; the object is refused
     (MASK_UNSUPPORTED) when nothing is left. Raises FileFaultError.
@@ -107,11 +114,16 @@ def read_rtstruct_with_remarks(path: Path, geometry: Geometry, frame: str) -> Dr
         segment = replace(segment, outside=pixels_outside(planes, geometry))
         mask, start, stop = _filled(planes.polygons, geometry)
         stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
-        remarks += _plane_remarks(segment, planes, geometry)
+        remarks += _region_remarks(segment, roi.opened, planes, geometry)
     segmentation = stack.result()
     if found.rois and not segmentation.segments:
         raise FileFaultError(catalog.MASK_UNSUPPORTED, f"no region is left: {remarks[0].message}")
-    return Drawn(segmentation, tuple(remarks))
+    open_only = tuple(_bare(roi) for roi in found.open_rois)
+    return Drawn(segmentation, tuple(remarks), open_only=open_only)
+
+
+def _bare(roi: Roi) -> Segment:
+    return Segment(roi.name, 1, 0, roi.color, roi.terminology, side=roi.side)
 
 
 def read_structures(path: Path) -> Structures:
@@ -120,10 +132,15 @@ def read_structures(path: Path) -> Structures:
         raise FileFaultError(catalog.MASK_UNSUPPORTED, "the file is no RTSTRUCT")
     with decoding():
         dataset = read_dataset(path)
-        rois = _rois(dataset)
+        every = _rois(dataset)
+        rois, open_rois = (
+            tuple(roi for roi in every if (not roi.contours and roi.opened > 0) == is_open)
+            for is_open in (False, True)
+        )
         named = items(dataset, "ReferencedFrameOfReferenceSequence")
         frames = [str(x.get("FrameOfReferenceUID") or "") for x in (dataset, *named)]
-        return Structures(rois, frozenset([*frames, *(roi.frame for roi in rois)]) - {""})
+        known = frozenset([*frames, *(roi.frame for roi in rois)]) - {""}
+        return Structures(rois, open_rois, known)
 
 
 def _rois(dataset: Dataset) -> tuple[Roi, ...]:
@@ -140,7 +157,7 @@ def _rois(dataset: Dataset) -> tuple[Roi, ...]:
         listed = drawn.get(number, [])
         sequence = [c for entry in listed for c in items(entry, "ContourSequence")]
         closed = [c for c in sequence if str(c.get("ContourGeometricType")) in _CLOSED]
-        if not listed or (sequence and not closed):
+        if not listed:
             continue
         points = tuple(_points(c) for c in closed)
         left -= sum(map(len, points))
@@ -149,7 +166,8 @@ def _rois(dataset: Dataset) -> tuple[Roi, ...]:
                 catalog.MASK_UNREADABLE, f"the contours have more than {MAX_POINTS} points"
             )
         seen = observed.get(number, [{}])[-1]
-        rois.append(_roi(row, number, listed, seen, points))
+        roi = _roi(row, number, listed, seen, points)
+        rois.append(replace(roi, opened=len(sequence) - len(closed)))
     return tuple(rois)
 
 
@@ -227,14 +245,27 @@ def _filled(
     return mask, start, stop
 
 
-def _plane_remarks(segment: Segment, planes: Planes, geometry: Geometry) -> list[Remark]:
+def _region_remarks(
+    segment: Segment, opened: int, planes: Planes, geometry: Geometry
+) -> list[Remark]:
+    closed = sum(map(len, planes.polygons.values()))
     found = [
+        (catalog.CONTOURS_OPEN, _open(opened, closed)),
         (catalog.GRID_RESAMPLED, _off_the_slices(planes, geometry.spacing[2])),
         (catalog.CONTOURS_REPEATED, f"{planes.repeated} contours are stored more than once"
                                     if planes.repeated else ""),
         (catalog.CONTOURS_SPARSE, _sparse(planes, geometry)),
     ]  # fmt: skip
     return [Remark(segment, kind, words) for kind, words in found if words]
+
+
+def _open(opened: int, closed: int) -> str:
+    if not opened:
+        return ""
+    left_out = "1 contour is a point or an open line and was"
+    if opened > 1:
+        left_out = f"{opened} contours are points or open lines and were"
+    return f"{left_out} left out; closed contours that were filled: {closed}"
 
 
 def _off_the_slices(planes: Planes, spacing_mm: float) -> str:

@@ -579,6 +579,46 @@ def test_an_object_without_any_closed_region_annotates_nothing(tmp_path):
     assert [f.code for f in loaded.findings] == ["REGION_LEFT_OUT"]
 
 
+def open_some(path: Path, kinds: dict[int, str]) -> Path:
+    """Give contours of the first region other types, by their place."""
+    data = pydicom.dcmread(path)
+    for place, kind in kinds.items():
+        data.ROIContourSequence[0].ContourSequence[place].ContourGeometricType = kind
+    data.save_as(path)
+    return path
+
+
+def test_open_contours_beside_closed_ones_are_counted_and_not_filled(tmp_path):
+    geometry = oblique()
+    drawn = [contour(geometry, square(2, 6), k) for k in (1, 2, 3)]
+    closed = load_two(save_rtstruct(tmp_path / "c.dcm", {"tumor": drawn[:1]}), geometry)
+    drawn.append(np.array([geometry.point_at((3, 3, 0))]))
+    kinds = {1: "OPEN_PLANAR", 2: "OPEN_NONPLANAR", 3: "POINT"}
+    path = open_some(save_rtstruct(tmp_path / "rs.dcm", {"tumor": drawn}), kinds)
+    loaded = load_two(path, geometry)
+    (finding,) = loaded.findings
+    assert (finding.code, finding.severity.word) == ("CONTOURS_OPEN", "review")
+    assert "label 'tumor': 3 contours are points or open lines" in finding.message
+    mine, theirs = (one.segmentations[0].mask("tumor") for one in (loaded, closed))
+    np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_label_drawn_as_points_only_is_said_to_be_left_out(tmp_path):
+    """Unless another region means it, too: a marker in the middle of a tumor."""
+    geometry = oblique()
+    organ = [contour(geometry, square(2, 6), 1)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": [[(0, 0, 0)]], "liver": organ})
+    loaded = load_two(open_some(path, {0: "POINT"}), geometry)
+    assert [one.names for one in loaded.segmentations] == [("liver",)]
+    assert [(f.code, "label 'tumor'" in f.message) for f in loaded.findings] == [
+        ("REGION_LEFT_OUT", True)
+    ]
+    path = save_rtstruct(tmp_path / "two.dcm", {"Tumor": [[(0, 0, 0)]], "tumor": organ})
+    loaded = load_two(open_some(path, {0: "POINT"}), geometry)
+    assert [one.names for one in loaded.segmentations] == [("tumor",)]
+    assert loaded.findings == ()
+
+
 def test_points_are_no_structure(tmp_path):
     geometry = oblique()
     path = save_rtstruct(tmp_path / "rs.dcm", {"isocenter": [[(0, 0, 0)]]}, kind="POINT")
