@@ -22,6 +22,10 @@ from MedPrepLib.geometry import FloatArray
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+PLANE_TOLERANCE = 0.1
+"""Part of the slice distance by which a contour may lie off the slice that it was drawn on: so far
+it finds its image, and is filled there without a word."""
+
 Path = tuple[str, ...]
 
 _SERIES: tuple[Path, ...] = (

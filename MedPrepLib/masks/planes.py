@@ -13,11 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MedPrepLib.dicom.annotated import PLANE_TOLERANCE
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.masks.polygons import pixels_enclosed
-
-PLANE_TOLERANCE = 0.1
-"""Part of the slice distance by which a contour may lie off its slice without a word."""
 
 SAME_PLANE = 0.05
 """Part of the slice distance between the heights of contours that still share a plane. It may be

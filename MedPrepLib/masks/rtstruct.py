@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MedPrepLib import catalog
+from MedPrepLib.dicom.annotated import PLANE_TOLERANCE
 from MedPrepLib.dicom.decimals import MAX_POINTS, points_of
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.segnrrd import distinct_names
@@ -23,7 +24,6 @@ from MedPrepLib.masks.layers import LayerStack
 from MedPrepLib.masks.objects import coded, coded_side, decoding, items, kind_of, read_dataset
 from MedPrepLib.masks.planes import (
     MAX_TILT,
-    PLANE_TOLERANCE,
     Planes,
     empty_between,
     pixels_outside,

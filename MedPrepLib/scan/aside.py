@@ -9,8 +9,9 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.findings import Finding
+from MedPrepLib.formats.detached import data_files
 from MedPrepLib.scan.headers import linked, unlisted
-from MedPrepLib.scan.walk import Contents, image_suffix, listings_below
+from MedPrepLib.scan.walk import Contents, listings_below
 
 _COMMENTS = frozenset(
     (".ctbl", ".doc", ".docx", ".htm", ".html", ".label", ".log", ".md", ".pdf", ".rtf", ".txt")
@@ -18,16 +19,12 @@ _COMMENTS = frozenset(
 """Endings of what people write about masks: colors, notes. No drawing comes as one of these."""
 
 _SHOWN = frozenset(
-    (".7z", ".bak", ".bmp", ".csv", ".fcsv", ".gz", ".h5", ".hdf5", ".hdr", ".img", ".jpeg",
-     ".jpg", ".json", ".mat", ".mgh", ".mgz", ".mnc", ".mrb", ".npy", ".npz", ".obj", ".old",
-     ".ply", ".png", ".rar", ".roi", ".stl", ".tar", ".tif", ".tiff", ".vti", ".vtk", ".vtp",
-     ".xml", ".zip")
+    (".7z", ".bak", ".bin", ".bmp", ".bz2", ".csv", ".dat", ".fcsv", ".gz", ".h5", ".hdf5",
+     ".hdr", ".img", ".jpeg", ".jpg", ".json", ".mat", ".mgh", ".mgz", ".mnc", ".mrb", ".npy",
+     ".npz", ".obj", ".old", ".ply", ".png", ".rar", ".raw", ".roi", ".stl", ".tar", ".tif",
+     ".tiff", ".vti", ".vtk", ".vtp", ".xml", ".zip", ".zraw")
 )  # fmt: skip
 """Endings that a finding may name; what stands behind other dots may be part of a person's name."""
-
-_HEADERS = (".mhd", ".nhdr")
-_DATA = (".bin", ".bz2", ".dat", ".gz", ".img", ".raw", ".zraw")
-"""Endings of the voxels that a header of MetaImage or NRRD keeps in a file beside itself."""
 
 
 @dataclass
@@ -53,13 +50,13 @@ class Aside:
 
     def add_files(self, paths: list[str], read: list[str]) -> None:
         """Files of one folder that are not read, and those beside them that are."""
-        headers = any(image_suffix(path) in _HEADERS for path in read)
-        for path in paths:
-            ending = Path(path).suffix.lower()
-            if ending in _COMMENTS:
-                self.comments += 1
-            elif not (headers and ending in _DATA):
-                self.lost[ending if ending in _SHOWN else "others"] += 1
+        endings = {path: Path(path).suffix.lower() for path in paths}
+        others = [path for path, ending in endings.items() if ending not in _COMMENTS]
+        self.comments += len(paths) - len(others)
+        voxels = {Path(file).name for path in read for file in data_files(path)} if others else ()
+        for path in others:
+            if Path(path).name not in voxels:
+                self.lost[endings[path] if endings[path] in _SHOWN else "others"] += 1
 
     def findings(self) -> Iterator[Finding]:
         """What is said of all that, about nobody yet."""

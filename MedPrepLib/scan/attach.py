@@ -17,14 +17,11 @@ import numpy as np
 
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Screen
-from MedPrepLib.dicom.annotated import Annotated, read_annotated
+from MedPrepLib.dicom.annotated import PLANE_TOLERANCE, Annotated, read_annotated
 from MedPrepLib.dicom.series import SeriesGroup, arrange_volumes
 from MedPrepLib.findings import Finding
 from MedPrepLib.geometry import FloatArray, Geometry
 from MedPrepLib.identity import are_two_patients, known_id
-
-PLANE_TOLERANCE = 0.1
-"""Part of the slice distance by which a contour that was drawn on a slice may lie off it."""
 
 _NO_SERIES = "refer to series that are not here"
 _NO_FRAME = "refer to a frame of reference that no image here has"

@@ -75,6 +75,14 @@ def test_notes_beside_masks_are_a_note_and_voxels_of_a_header_nothing(tmp_path, 
     assert [(f.code, f.severity.word) for f in one.findings] == [("FILE_IGNORED", "note")]
 
 
+def test_what_belongs_to_a_header_is_what_the_header_says_and_nothing_else(tmp_path, masks) -> None:
+    (masks / "ben.mhd").write_text("ObjectType = Image\nElementDataFile = ben.voxels\n")
+    for name in ("ben.voxels", "cy.raw", "dora.img"):
+        (masks / name).write_bytes(b"")
+    message = said(only(tmp_path), "MASK_IGNORED").message
+    assert "2 files of no format that is read (1 .img, 1 .raw)" in message
+
+
 @pytest.mark.parametrize(
     ("name", "rater"),
     [
