@@ -34,11 +34,14 @@ def image_of_case(
     ``own``: what lies in ``folder``. Links are not followed; where one may be the image, no other
     file is taken for it.
     """
+    named = [path for path in own.files if may_be_image(path) and stem(path) == IMAGE_NAME]
     if is_folder(folder / IMAGE_NAME):
+        if named:
+            why = f"a folder and an image file are called {IMAGE_NAME!r}; which one is meant?"
+            return nothing(catalog.AMBIGUOUS_IMAGE.at(item, why))
         return find_image(folder / IMAGE_NAME, item, reader, screen, part)
     files = [path for path in own.files if may_be_image(path)]
     links = own.links
-    named = [path for path in files if stem(path) == IMAGE_NAME]
     if len(named) > 1:
         why = f"{len(named)} image files are called {IMAGE_NAME!r}; which one is meant?"
         return nothing(catalog.AMBIGUOUS_IMAGE.at(item, why))

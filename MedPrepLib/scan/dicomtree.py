@@ -17,11 +17,11 @@ from MedPrepLib.scan.attach import find_images
 from MedPrepLib.scan.folders import candidate
 from MedPrepLib.scan.found import Candidate, Drawn
 from MedPrepLib.scan.headers import HeaderReader
-from MedPrepLib.scan.image import annotation_readings, found_volumes
+from MedPrepLib.scan.image import annotation_readings, found_volumes, no_dicom
 from MedPrepLib.scan.parts import Shared, part_name, shared_out
 from MedPrepLib.scan.readings import drawn_in
 from MedPrepLib.scan.unmatched import unmatched_folders
-from MedPrepLib.scan.walk import image_suffix, listings_below
+from MedPrepLib.scan.walk import listings_below
 
 
 def scan_dicom_tree(
@@ -67,10 +67,7 @@ def scan_dicom_tree(
             yield candidate(name, person, volume.image, volume.drawn, source.modality)
     if masks:
         yield from unmatched_folders(masks, known, called)
-    if others:
-        files = sum(1 for path in others if image_suffix(path))
-        message = f"{len(others)} of {count} files are no DICOM objects ({files} are image files)"
-        yield catalog.FILE_IGNORED.at(called, message)
+    yield from no_dicom(others, count, called)
 
 
 def _names(images: Sequence[SeriesGroup], root: Path) -> list[str]:

@@ -11,9 +11,10 @@ from MedPrepLib import catalog
 from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.config.settings import FolderSource, Screen
 from MedPrepLib.findings import Finding
+from MedPrepLib.scan.beside import Above, beside_image
 from MedPrepLib.scan.casefolder import MASK_FOLDER, image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
-from MedPrepLib.scan.headers import HeaderReader, linked, unlisted
+from MedPrepLib.scan.headers import HeaderReader, linked
 from MedPrepLib.scan.image import nothing
 from MedPrepLib.scan.readings import drawn_among
 from MedPrepLib.scan.walk import Contents, contents_of, is_folder
@@ -31,45 +32,43 @@ def scan_folders(
 
     The image is ``image.*``, a folder ``image`` of DICOM files, or whatever single image lies
     in the case folder, but for its folder ``masks``. Center and patient are the folders' names;
-    age and sex come from DICOM. Folders that cannot be listed and links in place of folders are
-    findings about ``called``.
+    age and sex come from DICOM. What lies above the case folders and is not read, folders that
+    cannot be listed and links in place of folders are findings about ``called``.
     """
-    top = contents_of(root)
-    reasons, links = [top.refused], len(top.links)
-    for center in map(contents_of, top.folders):
-        reasons.append(center.refused)
-        links += len(center.links)
-        for patient in map(contents_of, center.folders):
-            reasons.append(patient.refused)
-            links += len(patient.links)
-            for folder in patient.folders:
+    above = Above()
+    for center in above.folders(contents_of(root)):
+        for patient in above.folders(contents_of(center)):
+            for folder in above.folders(contents_of(patient)):
                 own = contents_of(folder)
-                reasons.append(own.refused)
-                yield _case_in(folder, own, _drawn(folder, own, source), source, reader, screen)
-    yield from (*unlisted([reason for reason in reasons if reason], called), *linked(links, called))
+                above.refused += (own.refused,) if own.refused else ()
+                yield _case_in(folder, own, source, reader, screen)
+    yield from above.findings(called)
 
 
-def _drawn(folder: Path, own: Contents, source: FolderSource) -> Drawn:
+def _drawn(masks: Path, own: Contents, source: FolderSource) -> Drawn:
     """What lies in the folder of masks of a case; a link in its place is told and not followed."""
     links = sum(name.lower() == MASK_FOLDER for name in own.links)
-    masks = mask_folder(folder, own)
     drawn = Drawn()
     if is_folder(masks):
-        drawn = drawn_among(contents_of(masks), source.annotations, folder.parts[-2:])
+        about = masks.parent.parts[-2:]
+        drawn = drawn_among(contents_of(masks), source.annotations, about)
     return msgspec.structs.replace(drawn, findings=(*drawn.findings, *linked(links, "")))
 
 
 def _case_in(
     folder: Path,
     own: Contents,
-    drawn: Drawn,
     source: FolderSource,
     reader: HeaderReader,
     screen: Screen,
 ) -> Candidate:
     center, patient = folder.parts[-3:-1]
     item = f"{center}/{patient}/{folder.name}"
+    masks = mask_folder(folder, own)
+    drawn = _drawn(masks, own, source)
     image = image_of_case(folder, own, item, reader, screen, source.part)
+    beside = beside_image(folder, own, masks, image, drawn)
+    image = msgspec.structs.replace(image, findings=(*image.findings, *beside))
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")
     return candidate(item, person, image, drawn, source.modality)
 

@@ -26,6 +26,8 @@ from MedPrepLib.scan.walk import (
     listings_below,
 )
 
+_ARCHIVES = (".7z", ".bz2", ".gz", ".iso", ".rar", ".tar", ".tgz", ".xz", ".zip")
+
 
 def find_image(
     path: Path,
@@ -86,22 +88,36 @@ def _folder_image(
         if len(images) == 1 and not headers:
             lone = _file_image(images[0], item, part)
             return msgspec.structs.replace(lone, findings=(*lone.findings, *notes))
-        return nothing(_no_volume(count, len(images), item), *notes)
-    if others:
-        files = sum(map(may_be_image, others))
-        message = f"{len(others)} of {count} files are no DICOM objects ({files} are image files)"
-        extra = (*extra, catalog.FILE_IGNORED.at(item, message))
-    findings = (*chosen.findings, *extra, *notes)
+        return nothing(_no_volume(count, others, item), *notes)
+    findings = (*chosen.findings, *extra, *no_dicom(others, count, item), *notes)
     return msgspec.structs.replace(chosen, findings=findings, annotations=masks)
 
 
-def _no_volume(files: int, images: int, item: str) -> Finding:
-    """Why a folder of so many files, none of them an image slice, has no image."""
+def _no_volume(files: int, others: Sequence[str], item: str) -> Finding:
+    """Why a folder of so many files has no image: none is a slice, ``others`` are no DICOM."""
     if not files:
         return catalog.FILE_MISSING.at(item, "no image file lies here")
-    why = f"{files} files, none of them an image slice; {images} image files"
+    images = sum(map(may_be_image, others))
+    why = f"{files} files, none of them an image slice; {images} image files{_packed(others)}"
     code = catalog.AMBIGUOUS_IMAGE if images > 1 else catalog.FILE_UNREADABLE
     return code.at(item, why)
+
+
+def no_dicom(others: Sequence[str], count: int, item: str) -> tuple[Finding, ...]:
+    """FILE_IGNORED for those of ``count`` files that are no DICOM objects."""
+    if not others:
+        return ()
+    kinds = f"{sum(map(may_be_image, others))} are image files{_packed(others)}"
+    message = f"{len(others)} of {count} files are no DICOM objects ({kinds})"
+    return (catalog.FILE_IGNORED.at(item, message),)
+
+
+def _packed(paths: Sequence[str]) -> str:
+    """How many of the files are archives: exports often come as such."""
+    count = sum(path.lower().endswith(_ARCHIVES) and not image_suffix(path) for path in paths)
+    if not count:
+        return ""
+    return ", 1 archive that has to be unpacked" if count == 1 else f", {count} archives to unpack"
 
 
 def may_be_image(path: str) -> bool:
