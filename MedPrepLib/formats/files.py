@@ -11,7 +11,7 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.findings import Finding
-from MedPrepLib.formats import metaimage, nifti, niftiheader, nrrd
+from MedPrepLib.formats import metaimage, nifti, niftiheader, nrrd, nrrdspace
 from MedPrepLib.formats.faults import (
     MAX_VOXELS,
     FileFaultError,
@@ -73,12 +73,17 @@ def check_file(
     try:
         file_size(path)
         require_inside(path, root)
-        if format_of(path) == "nifti":
+        kind = format_of(path)
+        if kind == "nifti":
             return nifti.check_header(path, item, labels=labels, max_voxels=max_voxels)
-        geometry = _geometry(path, root, max_voxels)
+        if kind == "meta":
+            faults = spacing_faults(_geometry(path, root, max_voxels))
+        else:
+            header = nrrd.read_header(path, root=root, max_voxels=max_voxels)
+            faults = nrrdspace.unit_faults(header.fields, _nrrd_geometry(header))
     except FileFaultError as fault:
         return (fault.at(item),)
-    return tuple(fault.at(item) for fault in spacing_faults(geometry))
+    return tuple(fault.at(item) for fault in faults)
 
 
 def read_geometry(path: Path | str) -> Geometry:
@@ -106,7 +111,10 @@ def _geometry(path: Path, root: Path | None, max_voxels: int) -> Geometry:
         return nifti.geometry_of(niftiheader.parse(path))
     if kind == "meta":
         return metaimage.read_header(path, root=root, max_voxels=max_voxels).geometry
-    header = nrrd.read_header(path, root=root, max_voxels=max_voxels)
+    return _nrrd_geometry(nrrd.read_header(path, root=root, max_voxels=max_voxels))
+
+
+def _nrrd_geometry(header: nrrd.NrrdHeader) -> Geometry:
     geometry = header.geometry
     nrrd.require_scalar(header)
     return geometry

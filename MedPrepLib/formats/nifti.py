@@ -140,6 +140,11 @@ def _structure_faults(header: NiftiHeader) -> Iterator[FileFaultError]:
             catalog.NIFTI_INVALID,
             f"bitpix is {header.bitpix}, but datatype {header.datatype} has {expected} bits",
         )
+    if math.isfinite(header.slope) and header.slope and not math.isfinite(header.inter):
+        yield FileFaultError(
+            catalog.NIFTI_INVALID,
+            f"voxels are scaled by {header.slope:g}, but the intercept is {header.inter}",
+        )
     yield from _offset_faults(header)
 
 

@@ -93,7 +93,7 @@ class NiftiHeader:
         """True when voxels are stored as (value - inter) / slope.
 
         A slope of 0 means "no scaling" in the standard; one that is not finite is read the
-        same way, as nibabel does.
+        same way, as nibabel does. (A slope with an intercept that is none is refused.)
         """
         if self.slope == 0 or not np.isfinite([self.slope, self.inter]).all():
             return False

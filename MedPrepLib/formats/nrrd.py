@@ -130,6 +130,10 @@ def read_header(
     dtype = _dtype(fields)
     sizes = _sizes(fields)
     encoding = _ENCODINGS.get(fields.get("encoding", "").lower())
+    if "endian" not in fields and dtype.itemsize > 1 and encoding != "ascii":
+        raise FileFaultError(
+            catalog.FILE_UNREADABLE, "the NRRD header does not say the order of bytes (endian)"
+        )
     if encoding is None:
         raise FileFaultError(
             catalog.FILE_UNREADABLE, "the NRRD encoding is not one of raw, gzip, bzip2, ascii"
@@ -299,8 +303,9 @@ def _ascii_voxels(header: NrrdHeader) -> npt.NDArray[Any]:
         )
     try:
         return np.array(words[:count]).astype(header.dtype)
-    except ValueError:
-        raise FileFaultError(catalog.PIXELS_UNREADABLE, "ASCII voxels are not numbers") from None
+    except (ValueError, OverflowError):
+        why = "ASCII voxels are not numbers of the type that the header states"
+        raise FileFaultError(catalog.PIXELS_UNREADABLE, why) from None
 
 
 def _unescaped(text: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from MedPrepLib import catalog
-from MedPrepLib.formats.faults import FileFaultError
-from MedPrepLib.geometry import FloatArray
+from MedPrepLib.formats.faults import FileFaultError, spacing_faults
+from MedPrepLib.geometry import FloatArray, Geometry
 
 _SPACE_TO_LPS = {
     "left-posterior-superior": (1, 1, 1),
@@ -24,6 +24,12 @@ _SPACE_TO_LPS = {
 }
 _WITH_TIME = {"lpst": "lps", "rast": "ras", "last": "las"}
 """Spaces whose fourth direction is time; the long names end in "-time"."""
+
+_FINE_UNITS = {"", "mm", "millimeter", "millimeters", "???", "s", "sec", "ms"}
+_LENGTHS = {
+    "m": "meters", "meter": "meters", "cm": "centimeters", "in": "inches", "inch": "inches",
+    "um": "micrometers", "micron": "micrometers", "microns": "micrometers", "nm": "nanometers",
+}  # fmt: skip
 
 
 class NrrdSpace(NamedTuple):
@@ -43,6 +49,24 @@ class _Axis(NamedTuple):
 
     size: int
     vector: list[float] | None
+
+
+def unit_faults(fields: Mapping[str, str], grid: Geometry) -> Iterator[FileFaultError]:
+    """SPACING_SUSPECT where another unit than mm is stated; else as for any grid.
+
+    Axes outside space have units of their own, of time or of nothing.
+    """
+    stated = fields.get("space units", fields.get("units", ""))
+    units = {word.strip() for word in re.findall(r'"([^"]*)"', stated)} - _FINE_UNITS
+    if units:
+        spacing = " x ".join(f"{x:g}" for x in grid.spacing)
+        known = ", ".join(sorted(_LENGTHS.get(unit, "another unit") for unit in units))
+        yield FileFaultError(
+            catalog.SPACING_SUSPECT,
+            f"the NRRD header states {known}; the spacing {spacing} was taken as millimeters",
+        )
+        return
+    yield from spacing_faults(grid)
 
 
 def space_of(fields: Mapping[str, str], sizes: tuple[int, ...]) -> NrrdSpace:

@@ -82,6 +82,50 @@ def test_nrrd_encodings_hold_the_same_voxels(tmp_path, encoding):
     assert read.geometry.spacing == (1.0, 2.0, 3.0)
 
 
+@pytest.mark.parametrize(("kind", "number"), [("uchar", "300"), ("int8", "-129"), ("short", "1.5"),
+                                              ("int", str(1 << 40)), ("uchar", "-1")])  # fmt: skip
+def test_a_number_that_its_type_cannot_hold_is_a_fault_of_the_file(tmp_path, kind, number):
+    """It stopped the run: numpy raises another error for what is too large than for no number."""
+    path = tmp_path / "a.nrrd"
+    head = f"NRRD0001\ntype: {kind}\ndimension: 3\nsizes: 2 1 1\nspacings: 1 2 3\n"
+    path.write_bytes(f"{head}encoding: ascii\n\n1 {number}\n".encode())
+    with pytest.raises(ReadError, match="not numbers of the type"):
+        read_volume(path)
+
+
+def test_an_order_of_bytes_that_is_not_said_is_not_guessed(tmp_path):
+    """Nor does SimpleITK; of voxels of one byte or written as text there is none."""
+    path = plain_nrrd(tmp_path / "a.nrrd", "5 4 3", SPACED.format("1 2 3", "0 0 0"))
+    assert codes(path) == set()
+    path.write_bytes(path.read_bytes().replace(b"endian: little\n", b""))
+    assert codes(path) == {"FILE_UNREADABLE"}
+    with pytest.raises(RuntimeError, match="endian"):
+        sitk.ReadImage(path)
+    path.write_bytes(path.read_bytes().replace(b"int16", b"uint8"))
+    assert codes(path) == set()
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [
+        ('space units: "mm" "mm" "mm"\n', ""),
+        ('space units: "" "" ""\n', ""),
+        ('units: "mm" "mm" "mm"\n', ""),
+        ('space units: "m" "m" "m"\n', "meters"),
+        ('space units: "cm" "cm" "mm"\n', "centimeters"),
+        ('units: "microns" "microns" "microns"\n', "micrometers"),
+        ('space units: "Mustermann" "mm" "mm"\n', "another unit"),
+    ],
+)
+def test_another_unit_than_millimeters_is_told(tmp_path, units, said):
+    space = "space: LPS\nspace directions: (1,0,0) (0,2,0) (0,0,3)\nspace origin: (0,0,0)\n"
+    spaced = SPACED.format("1 2 3", "0 0 0")
+    path = plain_nrrd(tmp_path / "a.nrrd", "5 4 3", (space if "space" in units else spaced) + units)
+    found = check_file(path, "case")
+    assert [f.code for f in found] == ["SPACING_SUSPECT"] * bool(said)
+    assert all(f"states {said};" in f.message for f in found)
+
+
 SPACE_3 = (
     "space: LPS\nspace directions: {} (0,0.7,0) (0.9,0,0) (0,0,-3) {}\nspace origin: (10,20,30)\n"
 )

@@ -125,6 +125,18 @@ def test_a_slope_of_zero_means_no_scaling(tmp_path):
     assert codes(path, labels=True) == set()
 
 
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize("slope", [1.0, 2.0])
+def test_a_slope_whose_intercept_is_none_is_refused_as_nibabel_does(tmp_path, slope):
+    """The voxels were read as if they were not scaled; SimpleITK makes NaN of all of them."""
+    path = patched(good(tmp_path), 112, "ff", slope, float("nan"))
+    assert codes(path) == {"NIFTI_INVALID"}
+    with pytest.raises(FileFaultError, match="intercept"):
+        read_nifti(path)
+    with pytest.raises(nib.spatialimages.HeaderDataError):
+        nib.load(path)
+
+
 def test_a_fourth_dimension_of_one_is_a_volume_and_of_two_is_not(tmp_path):
     one = save(tmp_path / "one.nii", np.zeros((5, 4, 3, 1), np.uint8), oblique())
     two = save(tmp_path / "two.nii", np.zeros((5, 4, 3, 2), np.uint8), oblique())
