@@ -37,6 +37,9 @@ SOURCES: Mapping[str, str] = MappingProxyType({
     "MIXED_SIZE": "Rows (0028,0010), Columns (0028,0011), PixelSpacing (0028,0030).",
     "MIXED_BIT_DEPTH": "BitsAllocated (0028,0100), PixelRepresentation (0028,0103).",
     "MIXED_RESCALE": "RescaleIntercept (0028,1052), RescaleSlope (0028,1053).",
+    "MIXED_FRAME": "FrameOfReferenceUID (0020,0052), PS3.3 C.7.4.1: one for all of a series.",
+    "SLICES_ALTERNATE": "AcquisitionNumber (0020,0012), KVP (0018,0060), ConvolutionKernel "
+    "(0018,1210) along the stack.",
     "MODALITY_LUT": "ModalityLUTSequence (0028,3000), PS3.3 C.11.1; only a rescaling is applied.",
     "GANTRY_TILT": f"{_STACK}: drift of the origin within the slice plane over the whole stack.",
     "SLICE_DISPLACED": f"{_STACK}: the origin within the slice plane, beside those of most.",

@@ -126,6 +126,18 @@ MIXED_RESCALE = _final(
     "Some slices of one series lack the rescale slope or intercept that the others have.",
     "Export the series again from the scanner or archive; what these slices measure in is unknown.",
 )
+MIXED_FRAME = _review(
+    "MIXED_FRAME",
+    "Slices of one series name several frames of reference: their positions need not fit together.",
+    "Check that the slices are one volume (an anonymizer that gave every file a new UID does no "
+    "harm), else separate them before export.",
+)
+SLICES_ALTERNATE = _review(
+    "SLICES_ALTERNATE",
+    "Slices of several CT acquisitions or reconstructions take turns along one stack.",
+    "Look at the volume in a plane across the slices; if it shows stripes, separate the "
+    "acquisitions before export.",
+)
 MODALITY_LUT = _reject(
     "MODALITY_LUT",
     "Slices carry a table that makes values of the modality out of stored ones; it is not applied.",

@@ -15,6 +15,7 @@ import msgspec
 
 from MedPrepLib import catalog
 from MedPrepLib.config.settings import Screen
+from MedPrepLib.dicom.acquisitions import acquisition_findings
 from MedPrepLib.dicom.concatenation import concatenation_findings
 from MedPrepLib.dicom.duplicates import without_duplicates
 from MedPrepLib.dicom.evenrun import even_part
@@ -162,6 +163,7 @@ def _arrange_stack(found: _Slices, item: str, settings: Screen, *, whole: bool =
     kept, dropped, copies = without_duplicates(stack, item)
     findings += copies
     stack = stack_of(kept) if dropped else stack
+    findings += [] if rejects(copies) else acquisition_findings(stack.headers, item)
     announced = _announced(kept) if whole else None
     findings += _few_findings(len(kept), item, settings)
     if announced is not None:

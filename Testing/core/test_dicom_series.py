@@ -796,3 +796,51 @@ def test_multi_frame_objects_with_incomplete_groups_are_rejected(tmp_path, code,
     arranged = _arranged([_enhanced(tmp_path, edit=edit)])
     assert _message(arranged, code)
     assert arranged.geometry is None
+
+
+# --- slices of several acquisitions ----------------------------------------------------------
+
+
+def _two_acquisitions(edit, number_of):
+    """Eight slices; ``edit`` changes those of which ``number_of`` says 1."""
+
+    def change(ds, k: int) -> None:
+        if number_of(k):
+            edit(ds)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("AcquisitionNumber", lambda ds: setattr(ds, "AcquisitionNumber", 2)),
+        ("KVP", lambda ds: setattr(ds, "KVP", 80)),
+        ("ConvolutionKernel", lambda ds: setattr(ds, "ConvolutionKernel", "B70f")),
+    ],
+)
+def test_acquisitions_that_lie_in_each_other_are_told(tmp_path, name, edit):
+    """Half a step apart they make an evenly spaced stack, and no volume."""
+    paths = write_series(tmp_path / "mixed", 8, _two_acquisitions(edit, lambda k: k % 2))
+    message = _message(_arranged(paths), "SLICES_ALTERNATE")
+    assert f"2 values of {name}" in message
+    assert "change 7 times" in message
+    after = write_series(tmp_path / "after", 8, _two_acquisitions(edit, lambda k: k > 3))
+    assert _arranged(after).findings == ()
+
+
+def test_packages_of_an_mr_may_lie_in_each_other(tmp_path):
+    def packed(ds, k: int) -> None:
+        ds.Modality, ds.AcquisitionNumber = "MR", 1 + k % 2
+
+    assert _arranged(write_series(tmp_path, 8, packed)).findings == ()
+
+
+@pytest.mark.parametrize(("frames", "severity"), [(2, "review"), (8, "note")])
+def test_several_frames_of_reference_of_one_stack_are_told(tmp_path, frames, severity):
+    def placed(ds, k: int) -> None:
+        ds.FrameOfReferenceUID = f"1.2.9.{k % frames}"
+
+    (finding,) = _arranged(write_series(tmp_path, 8, placed)).findings
+    assert (finding.code, finding.severity.word) == ("MIXED_FRAME", severity)
+    assert f"8 slices name {frames} frames of reference" in finding.message
