@@ -42,11 +42,17 @@ def drawn_from(
 
     ``annotations`` says how a name is to be read: whose it is, which label, which values; by
     default the name is the rater's, but for what names the patient or the case (``about``).
-    Several files of one rater become parts of one reading.
+    Several files of one rater become parts of one reading. Links are not followed, which is said.
     """
-    rules = Rules(annotations)
-    whole = (_whole(Meaning("mask", name), path, rules.of(name), about) for name, path in files)
-    return _drawn([file for file in whole if file is not None], rules)
+    rules, aside = Rules(annotations), Aside()
+    found = []
+    for name, path in files:
+        whole = _whole(Meaning("mask", name), path, rules.of(name), about)
+        if whole is not None and Path(path).is_symlink():
+            aside.links += 1
+        elif whole is not None:
+            found.append(whole)
+    return _drawn(found, rules, aside.findings())
 
 
 def drawn_in(

@@ -179,6 +179,21 @@ def test_a_link_in_place_of_a_folder_of_slices_is_told_and_not_followed(tmp_path
     assert "1 symbolic link lies where" in said(only(tmp_path), "FILE_MISSING").message
 
 
+@posix
+@pytest.mark.fault("F25")
+def test_a_mask_that_a_table_names_by_a_link_is_told_and_not_followed(tmp_path) -> None:
+    """As it is of images."""
+    for name in ("image", "ben", "annex"):
+        nifti(tmp_path / f"{name}.nii.gz")
+    (tmp_path / "ana.nii.gz").symlink_to(tmp_path / "annex.nii.gz")
+    (tmp_path / "cases.csv").write_text(
+        "case,patient,image,annotations\na,p,image.nii.gz,ana=ana.nii.gz;ben=ben.nii.gz\n"
+    )
+    one = only(tmp_path, 'kind = "table"\npath = "cases.csv"')
+    assert [r.rater for r in one.case.readings] == ["ben"]
+    assert "1 symbolic link is not followed" in said(one, "LINK_IGNORED").message
+
+
 # --- masks that match no case -------------------------------------------------------------------
 
 
