@@ -104,7 +104,16 @@ def _image_type(values: Sequence[Hashable]) -> list[Called]:
 def _worded(words: Sequence[str], prefix: str) -> list[Called]:
     if all(words) and len(set(words)) == len(words):
         return [Called(word, word.replace("_", " ")) for word in words]
-    return [Called(f"{prefix}{n}", str(n)) for n in range(1, len(words) + 1)]
+    return _numbered(prefix)(words)
+
+
+def _numbered(prefix: str) -> Callable[..., list[Called]]:
+    """Names of texts that are free, and so never quoted."""
+
+    def calling(values: Sequence[Hashable]) -> list[Called]:
+        return [Called(f"{prefix}{n}", str(n)) for n in range(1, len(values) + 1)]
+
+    return calling
 
 
 def _dimension(number: int) -> Attribute:
@@ -139,6 +148,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "ComplexImageComponent (0008,9208)", lambda h: h.complex_component or None, _component
     ),
     Attribute("ImageType (0008,0008)", lambda h: h.image_type, _image_type),
+    Attribute("KVP (0018,0060)", lambda h: h.kvp, _by_value("kvp", " kV")),
+    Attribute("ConvolutionKernel (0018,1210)", lambda h: h.kernel or None, _numbered("kernel")),
     Attribute("StackID (0020,9056)", lambda h: h.stack_id or None, _by_rank("stack")),
     *map(_dimension, range(6)),
 )

@@ -477,3 +477,23 @@ def test_frames_of_one_object_are_divided_by_their_functional_groups(tmp_path, n
         array = read_series(volume.headers).volume.array
         expected = np.stack([stored_pixels(k + 100 * n) for k in range(4)])
         assert np.array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values", "names"),
+    [
+        ("KVP", ["140", "80"], ["kvp80", "kvp140"]),
+        ("ConvolutionKernel", ["Meier", ["B30f", "3"]], ["kernel1", "kernel2"]),
+    ],
+)
+def test_energies_and_kernels_of_a_ct_are_volumes_of_their_own(tmp_path, keyword, values, names):
+    """Whatever their slices are numbered; a kernel is free text and never quoted."""
+    paths = _series(tmp_path, 2, lambda ds, n, _: setattr(ds, keyword, values[n]))
+    found = _volumes(paths)
+    assert [v.part for v in found] == names
+    assert all(_codes(v) == {"SUB_SERIES"} for v in found)
+    assert not any("Meier" in f.message for v in found for f in v.findings)
+    for volume in found:
+        folders = {Path(h.path).parent for h in volume.headers}
+        assert len(folders) == 1
+        _assert_read_as_by_simpleitk(volume, folders.pop())
