@@ -16,7 +16,7 @@ from MedPrepLib.scan.found import Drawn
 from MedPrepLib.scan.maskfiles import Kind, Meaning, meaning_of
 from MedPrepLib.scan.namesakes import rater_without
 from MedPrepLib.scan.rules import Rules, one_spelling, values_of
-from MedPrepLib.scan.walk import Contents, contents_of, folder_below, stem
+from MedPrepLib.scan.walk import Contents, contents_of, folder_below, is_link, stem
 
 
 class _File(NamedTuple):
@@ -48,7 +48,7 @@ def drawn_from(
     found = []
     for name, path in files:
         whole = _whole(Meaning("mask", name), path, rules.of(name), about)
-        if whole is not None and Path(path).is_symlink():
+        if whole is not None and is_link(path):
             aside.links += 1
         elif whole is not None:
             found.append(whole)

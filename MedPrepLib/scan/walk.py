@@ -12,7 +12,12 @@ from MedPrepLib.formats.files import SUFFIXES
 
 _NO_TEXT = "a name that is no text in any encoding we know"
 
-IGNORED_NAMES = frozenset(("DICOMDIR", "Thumbs.db", "desktop.ini"))
+IGNORED_NAMES = frozenset(("dicomdir", "thumbs.db", "ehthumbs.db", "desktop.ini"))
+IGNORED_FOLDERS = frozenset(
+    ("__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found",
+     "system volume information")
+)  # fmt: skip
+"""In lower case: what systems and drives keep for themselves, as thumbnails and deleted files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,9 @@ class Listing:
 def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listing]:
     """Every folder from ``folder`` down that holds files, in sorted order; ``without`` is left out.
 
-    Symbolic links, FIFOs, sockets, devices, hidden files and DICOMDIR are passed over: a link
-    may lead out of the source or in circles, and opening a FIFO blocks. A folder that is mounted
-    a second time below itself is not entered again.
+    Symbolic links, FIFOs, sockets, devices, hidden files, DICOMDIR and what a system keeps for
+    itself are passed over: a link may lead out of the source or in circles, and opening a FIFO
+    blocks. A folder that is mounted a second time below itself is not entered again.
     """
     if without is not None and folder.is_relative_to(without):
         return
@@ -95,10 +100,10 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
             if name.startswith("."):
                 continue
             if entry.is_file(follow_symlinks=False):
-                if name not in IGNORED_NAMES:
+                if name.lower() not in IGNORED_NAMES:
                     files[name] = entry
             elif entry.is_dir(follow_symlinks=False):
-                folders.append(name)
+                folders += [name] if name.lower() not in IGNORED_FOLDERS else []
             elif entry.is_symlink():
                 links += 1
     return _stamped(folder, files, links), folders
@@ -147,12 +152,13 @@ def contents_of(folder: Path) -> Contents:
         return Contents()
     except OSError as error:
         return Contents(refused=_reason(error))
-    names = sorted(name for name in entries if name[0] != "." and is_text(name))
+    ignored = IGNORED_NAMES | IGNORED_FOLDERS
+    names = sorted(n for n in entries if n[0] != "." and is_text(n) and n.lower() not in ignored)
     files = [n for n in names if entries[n].is_file(follow_symlinks=False)]
     folders = [n for n in names if entries[n].is_dir(follow_symlinks=False)]
     base = prefix(str(folder))
     return Contents(
-        tuple(base + name for name in files if name not in IGNORED_NAMES),
+        tuple(base + name for name in files),
         tuple(folder / name for name in folders),
         tuple(name for name in names if entries[name].is_symlink()),
         "" if all(map(is_text, entries)) else _NO_TEXT,
@@ -182,6 +188,14 @@ def is_plain_file(path: str) -> bool:
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
+        return False
+
+
+def is_link(path: str) -> bool:
+    """True for a symbolic link; never an error, however odd the name."""
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except (OSError, ValueError):
         return False
 
 

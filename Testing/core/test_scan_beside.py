@@ -69,6 +69,24 @@ def test_an_image_file_and_a_folder_of_its_name_are_a_question(tmp_path) -> None
     assert "a folder and an image file are called 'image'" in message
 
 
+@pytest.mark.parametrize("system", ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN"])
+def test_what_a_system_keeps_for_itself_is_no_case_no_mask_and_no_slice(tmp_path, system) -> None:
+    """Of a zip file of macOS: ``__MACOSX/north/p1`` was a case without an image."""
+    nifti(tmp_path / CASE / "image.nii.gz")
+    for place in ("raw", f"{CASE}", f"{CASE}/masks"):
+        nifti(tmp_path / place / system / "north/p1/c1/image.nii.gz")
+    nifti(tmp_path / CASE / "masks/ana.nii.gz")
+    scanned = found(tmp_path)
+    assert [c.case.id for c in scanned.candidates] == ["north/p1/c1"]
+    assert [r.rater for r in scanned.candidates[0].case.readings] == ["ana"]
+    assert (scanned.candidates[0].findings, scanned.findings) == ((), ())
+    write_series(tmp_path / "tree/ct", 4)
+    write_series(tmp_path / "tree" / system / "deleted", 5)
+    (tmp_path / "tree/dicomdir").write_bytes(bytes(200))
+    scanned = found(tmp_path, 'kind = "dicom"\npath = "tree"')
+    assert ([c.case.id for c in scanned.candidates], scanned.findings) == (["ct"], ())
+
+
 def test_an_export_that_is_still_packed_is_told_to_be_so(tmp_path) -> None:
     path = tmp_path / CASE / "export.ZIP"
     path.parent.mkdir(parents=True)
