@@ -246,7 +246,8 @@ PART_UNKNOWN = _final(
 )
 READING_TWICE = _review(
     "READING_TWICE",
-    "Several mask files of one rater may hold the same labels (versions?); they were united.",
+    "Several mask files of one rater may hold the same labels (versions?) and were united, or "
+    "segmentation objects with one UID differ and count as several raters.",
     "Keep the file that counts, or say what each holds in [sources.annotations.NAME] (label, "
     "values, rater, ignore); a second reading of the same person is called <rater>@2.",
 )
@@ -256,6 +257,11 @@ RATER_NAMESAKE = _note(
     "rater's.",
     "Nothing to do; name them after their raters, or say whose they are in "
     "[sources.annotations.NAME] (rater).",
+)
+READING_COPIED = _note(
+    "READING_COPIED",
+    "A segmentation object lies in the source several times; it counts as one reading.",
+    "Nothing to do.",
 )
 ANNOTATION_RULE_UNUSED = _review(
     "ANNOTATION_RULE_UNUSED",

@@ -10,12 +10,14 @@ from pathlib import Path
 import msgspec
 
 from MedPrepLib import catalog
+from MedPrepLib.cohort import MaskReading
 from MedPrepLib.config.settings import DicomSource, Screen
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding
 from MedPrepLib.scan.attach import find_images
+from MedPrepLib.scan.copies import without_copies
 from MedPrepLib.scan.folders import candidate
-from MedPrepLib.scan.found import Candidate, Drawn
+from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import annotation_readings, found_volumes, no_dicom
 from MedPrepLib.scan.parts import Shared, part_name, shared_out
@@ -52,22 +54,37 @@ def scan_dicom_tree(
     shared_uids = _repeated(g.series_uid for g in images)
     known = {_folder(group, root) for group in images} | {g.series_uid for g in images} - {""}
     for group, item in zip(images, _names(images, root), strict=True):
-        volumes = found_volumes(group, item, screen)
-        names = [part_name(item, volume) for volume in volumes]
-        known.update((item, *names))
-        own = [
-            _drawn(masks if name != item else None, (name,), source, _named(group, name))
-            for name in names
-        ]
-        attached = annotation_readings(objects.get(group.key, ()))
         uid = "" if group.series_uid in shared_uids else group.series_uid
-        shared = Shared(attached, _drawn(masks, (item, uid), source, _named(group, item)), own)
-        for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
-            person = msgspec.structs.replace(volume.image.patient, center=source.center)
-            yield candidate(name, person, volume.image, volume.drawn, source.modality)
+        mine, copies = without_copies(objects.get(group.key, ()), item)
+        volumes = found_volumes(group, item, screen)
+        for one in _cases(group, volumes, annotation_readings(mine), masks, (item, uid), source):
+            known.update((item, one.case.id))
+            said = (finding.about(one.case.id) for finding in copies)
+            yield msgspec.structs.replace(one, findings=(*one.findings, *said))
     if masks:
         yield from unmatched_folders(masks, known, called)
     yield from no_dicom(others, count, called)
+
+
+def _cases(
+    group: SeriesGroup,
+    volumes: Sequence[ImageFound],
+    attached: Sequence[MaskReading],
+    masks: Path | None,
+    called: tuple[str, str],
+    source: DicomSource,
+) -> Iterator[Candidate]:
+    """A case per volume of a series; ``called``: its name, and its UID if it alone has it."""
+    item = called[0]
+    names = [part_name(item, volume) for volume in volumes]
+    own = [
+        _drawn(masks if name != item else None, (name,), source, _named(group, name))
+        for name in names
+    ]
+    shared = Shared(attached, _drawn(masks, called, source, _named(group, item)), own)
+    for name, volume in zip(names, shared_out(volumes, shared, item), strict=True):
+        person = msgspec.structs.replace(volume.image.patient, center=source.center)
+        yield candidate(name, person, volume.image, volume.drawn, source.modality)
 
 
 def _names(images: Sequence[SeriesGroup], root: Path) -> list[str]:

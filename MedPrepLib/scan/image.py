@@ -15,6 +15,7 @@ from MedPrepLib.dicom.facts import scan_facts
 from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding, rejects
+from MedPrepLib.scan.copies import OBJECTS, without_copies
 from MedPrepLib.scan.found import ImageFound
 from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.walk import (
@@ -79,8 +80,9 @@ def _folder_image(
     count = sum(len(listing.names) for listing in listings)
     groups = group_series(headers)
     volumes = _named_volumes([g for g in groups if g.kind == "image"], item, screen)
-    masks = annotation_readings(groups)
-    notes = (*unreadable, *describe_objects(groups, item))
+    objects, copies = without_copies(groups, item)
+    masks = annotation_readings(objects)
+    notes = (*unreadable, *describe_objects(groups, item), *copies)
     if volumes:
         chosen, extra = _choose(volumes, item, screen, part)
     else:
@@ -243,7 +245,7 @@ def _is_localizer(volume: ImageFound) -> bool:
 def annotation_readings(groups: Sequence[SeriesGroup]) -> tuple[MaskReading, ...]:
     """Segmentation objects as readings; they are numbered, for their names may name people."""
     readings = []
-    for kind in ("rtstruct", "seg"):
+    for kind in OBJECTS:
         files = sorted(h.path for g in groups if g.kind == kind for h in g.headers)
         for number, path in enumerate(files, start=1):
             rater = kind if len(files) == 1 else f"{kind}-{number}"
