@@ -46,12 +46,13 @@ def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listin
     """
     if without is not None and folder.is_relative_to(without):
         return
-    left_out = str(without) if without is not None else ""
     waiting = [str(folder)]
     visited: set[tuple[int, int]] = set()
+    if without is not None:  # by its identity: its path may be written in other ways
+        _was_visited(str(without), visited)
     while waiting:
         base = waiting.pop()
-        if base == left_out or _was_visited(base, visited):
+        if _was_visited(base, visited):
             continue
         listing, folders = _listed(base)
         if listing.names or listing.refused or listing.links:

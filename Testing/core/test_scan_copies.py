@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def test_a_copied_object_is_no_second_rater(tmp_path, contours, source) -> None:
     raters, ((code, message),) = seen(tmp_path, source)
     assert (raters, code) == (["rtstruct"], "READING_COPIED")
     assert message.startswith("2 segmentation objects are copies of others")
+
+
+@pytest.mark.parametrize("masks", ["raw/masks", "raw/north/../masks", "other/masks"])
+def test_masks_within_a_tree_are_not_read_as_objects_of_the_tree_as_well(
+    tmp_path, contours, masks
+) -> None:
+    """However the folder of masks is written: it was left out of the tree by its words."""
+    place = tmp_path / "raw/masks/north/p1/c1/ana.dcm"
+    place.parent.mkdir(parents=True)
+    contours.rename(place)
+    if masks.startswith("other"):
+        if os.name != "posix":
+            pytest.skip("links are a POSIX matter")
+        (tmp_path / "other").symlink_to(tmp_path / "raw")
+    assert seen(tmp_path, f'{TREE}\nmasks = "{masks}"') == (["ana"], [])
 
 
 @pytest.mark.fault("F37")
