@@ -38,6 +38,7 @@ PLAUSIBLE_EXTENT_MM = (3.0, 3000.0)
 """Longest edge of an image: a cropped lesion to a whole body."""
 
 _MOST_DIGITS = 18
+_POINTER_BYTES = 64
 _PATTERN = re.compile(r"%\d*[a-zA-Z]")
 _CHUNK = 1 << 20
 _PACKED_CHUNK = 1 << 16
@@ -112,6 +113,21 @@ def read_head(path: Path, count: int) -> bytes:
     file_size(path)
     with opening(catalog.FILE_UNREADABLE), path.open("rb") as stream:
         return stream.read(count)
+
+
+def require_fetched(path: Path) -> None:
+    """FileFaultError (FILE_UNREADABLE) for a pointer of git-lfs or git-annex in place of a file."""
+    head = read_head(path, _POINTER_BYTES)
+    if head.startswith(b"version ") and b"git-lfs" in head:
+        tool = "git lfs pull"
+    elif head.startswith(b"/annex/objects/"):
+        tool = "git annex get"
+    else:
+        return
+    raise FileFaultError(
+        catalog.FILE_UNREADABLE,
+        f"this is a pointer to a file that was not fetched; {tool} brings the file itself",
+    )
 
 
 def require_plausible(

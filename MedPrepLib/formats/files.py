@@ -17,6 +17,7 @@ from MedPrepLib.formats.faults import (
     FileFaultError,
     file_size,
     read_head,
+    require_fetched,
     require_inside,
     spacing_faults,
 )
@@ -73,6 +74,7 @@ def check_file(
     try:
         file_size(path)
         require_inside(path, root)
+        require_fetched(path)
         kind = format_of(path)
         if kind == "nifti":
             return nifti.check_header(path, item, labels=labels, max_voxels=max_voxels)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from MedPrepLib import catalog
 from MedPrepLib.dicom.bounded import bounded_stream, pydicom_reading, require_few_items
 from MedPrepLib.errors import ReadError
-from MedPrepLib.formats.faults import FileFaultError, read_head
+from MedPrepLib.formats.faults import FileFaultError, read_head, require_fetched
 from MedPrepLib.labels import Terminology
 from MedPrepLib.sides import Side, side_of_code
 
@@ -38,6 +38,7 @@ def kind_of(path: Path) -> Kind:
     that hold no segmentation.
     """
     if read_head(path, 132)[128:] != b"DICM":
+        require_fetched(path)
         return "labels"
     with decoding():
         uid = _sop_class(path)

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.errors import ReadError
 from MedPrepLib.formats.files import check_file, read_geometry, read_volume
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume, to_sitk
+from MedPrepLib.labels import Label, LabelSchema
+from MedPrepLib.masks import load_reading
 
 sitk = pytest.importorskip("SimpleITK")
 
@@ -124,6 +127,26 @@ def test_another_unit_than_millimeters_is_told(tmp_path, units, said):
     found = check_file(path, "case")
     assert [f.code for f in found] == ["SPACING_SUSPECT"] * bool(said)
     assert all(f"states {said};" in f.message for f in found)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
+@pytest.mark.parametrize(
+    ("pointer", "tool"),
+    [
+        ("version x://git-lfs/spec/v1\noid sha256:00\nsize 1234\n", "git lfs pull"),
+        ("/annex/objects/SHA256E-s1234--00.nii.gz\n", "git annex get"),
+    ],
+)
+def test_a_pointer_to_a_file_that_was_not_fetched_is_told_to_be_one(tmp_path, name, pointer, tool):
+    """As public data sets come; it was called a damaged file."""
+    path = tmp_path / name
+    path.write_text(pointer)
+    (finding,) = check_file(path, "case")
+    assert finding.code == "FILE_UNREADABLE"
+    assert tool in finding.message
+    reading = MaskReading("ana", (MaskPart(str(path)),))
+    loaded = load_reading(reading, oblique(), LabelSchema((Label("lesion", 1),)), "case/ana")
+    assert [(f.code, tool in f.message) for f in loaded.findings] == [("MASK_UNREADABLE", True)]
 
 
 SPACE_3 = (
