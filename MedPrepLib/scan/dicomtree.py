@@ -42,9 +42,7 @@ def scan_dicom_tree(
     tells images from masks, which the folder convention and a table do. Findings that belong to
     no case are about ``called``.
     """
-    before = reader.files_seen
     headers, others, unreadable = reader.read(listings_below(root, masks), called)
-    count = reader.files_seen - before
     yield from unreadable
     groups = group_series(headers)
     objects, unplaced = find_images(groups, screen, called)
@@ -63,7 +61,7 @@ def scan_dicom_tree(
             yield msgspec.structs.replace(one, findings=(*one.findings, *said))
     if masks:
         yield from unmatched_folders(masks, known, called)
-    yield from no_dicom(others, count, called)
+    yield from no_dicom(others, headers, called)
 
 
 def _cases(

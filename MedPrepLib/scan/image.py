@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from MedPrepLib.findings import Finding, rejects
 from MedPrepLib.scan.copies import OBJECTS, without_copies
 from MedPrepLib.scan.found import ImageFound
 from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.maskfiles import DICOM_ENDINGS
 from MedPrepLib.scan.walk import (
     Listing,
+    folder_of,
     image_suffix,
     is_folder,
     is_plain_file,
@@ -91,7 +94,7 @@ def _folder_image(
             lone = _file_image(images[0], item, part)
             return msgspec.structs.replace(lone, findings=(*lone.findings, *notes))
         return nothing(_no_volume(count, others, item), *notes)
-    findings = (*chosen.findings, *extra, *no_dicom(others, count, item), *notes)
+    findings = (*chosen.findings, *extra, *no_dicom(others, headers, item), *notes)
     return msgspec.structs.replace(chosen, findings=findings, annotations=masks)
 
 
@@ -105,13 +108,31 @@ def _no_volume(files: int, others: Sequence[str], item: str) -> Finding:
     return code.at(item, why)
 
 
-def no_dicom(others: Sequence[str], count: int, item: str) -> tuple[Finding, ...]:
-    """FILE_IGNORED for those of ``count`` files that are no DICOM objects."""
-    if not others:
-        return ()
-    kinds = f"{sum(map(may_be_image, others))} are image files{_packed(others)}"
-    message = f"{len(others)} of {count} files are no DICOM objects ({kinds})"
-    return (catalog.FILE_IGNORED.at(item, message),)
+def no_dicom(others: Sequence[str], headers: Sequence[SliceHeader], item: str) -> Iterator[Finding]:
+    """What is said of files beside those of ``headers`` that are no DICOM objects.
+
+    FILE_UNREADABLE for those called as such, by their ending or as their neighbors are: what a
+    failed transfer leaves is a slice that is lost.
+    """
+    count = len(others) + len(headers)
+    folders = set(map(folder_of, others))
+    near = [h.path for h in headers if folder_of(h.path) in folders] if folders else []
+    alike = set(map(_shape, near))
+    lost = [p for p in others if p.lower().endswith(DICOM_ENDINGS) or _shape(p) in alike]
+    if lost:
+        files = "1 file is" if len(lost) == 1 else f"{len(lost)} files are"
+        message = f"{files} called as DICOM objects are, and no such (empty, or damaged?)"
+        yield catalog.FILE_UNREADABLE.at(item, message)
+    if len(others) > len(lost):
+        kinds = f"{sum(map(may_be_image, others))} are image files{_packed(others)}"
+        message = f"{len(others) - len(lost)} of {count} files are no DICOM objects ({kinds})"
+        yield catalog.FILE_IGNORED.at(item, message)
+
+
+def _shape(path: str) -> str:
+    """The path with whatever number its file has."""
+    file = Path(path)
+    return str(file.with_name(re.sub(r"\d+", "0", file.name)))
 
 
 def _packed(paths: Sequence[str]) -> str:

@@ -16,7 +16,9 @@ Kind = Literal["mask", "boxes", "slices"]
 OF_A_MACHINE = "dicom"
 """The rater of DICOM objects that are called by a UID, which is no rater's name."""
 
-_DICOM_ENDINGS = (".dic", ".dicom", ".ima")
+DICOM_ENDINGS = (".dcm", ".dic", ".dicom", ".ima")
+"""What DICOM files are called, if not by a number or a UID."""
+
 _UID = re.compile(r"\d+(\.\d+){3,}")
 
 
@@ -54,7 +56,7 @@ def _dicom_meaning(path: str) -> Meaning | None:
     if ending == ".dcm":
         return Meaning("mask", stem(path), nameless=_UID.search(stem(path)) is not None)
     bare = not ending or ending[1:].isdigit()
-    if (bare or ending in _DICOM_ENDINGS) and _is_dicom(file):
+    if (bare or ending in DICOM_ENDINGS) and _is_dicom(file):
         return Meaning("mask", file.name if bare else file.stem, nameless=bare)
     return None
 

@@ -175,8 +175,10 @@ def test_a_dicom_tree_finds_series_by_content_whatever_files_are_called(sample, 
     assert one.case.id == "a/b"
     assert one.case.patient.center == "east"
     assert one.case.image.geometry is not None
-    assert [f.code for f in scanned.findings] == ["FILE_IGNORED"]
-    assert "2 of" in scanned.findings[0].message
+    packed, other = scanned.findings
+    assert (packed.code, other.code) == ("FILE_UNREADABLE", "FILE_IGNORED")
+    assert "1 file is called as DICOM objects are" in packed.message
+    assert "1 of" in other.message
 
 
 def test_masks_of_a_dicom_tree_lie_in_a_folder_per_case(sample, tmp_path) -> None:

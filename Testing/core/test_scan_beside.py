@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from pathlib import Path
 
 import pytest
 from core.case_folders import CASE, found, nifti, only
@@ -67,6 +68,20 @@ def test_an_image_file_and_a_folder_of_its_name_are_a_question(tmp_path) -> None
     ((code, message),) = told(tmp_path)
     assert code == "AMBIGUOUS_IMAGE"
     assert "a folder and an image file are called 'image'" in message
+
+
+@pytest.mark.fault("F16")
+def test_a_slice_that_a_transfer_left_empty_is_lost_and_not_ignored(tmp_path) -> None:
+    """At the end of a series nothing else tells that it is not whole."""
+    *_, last = write_series(tmp_path / CASE / "image", 6)
+    for name, content in (("last.DCM", b""), (Path(last).name, bytes(5000))):
+        Path(last).unlink(missing_ok=True)
+        (tmp_path / CASE / "image/last.DCM").unlink(missing_ok=True)
+        (tmp_path / CASE / "image" / name).write_bytes(content)
+        one = only(tmp_path)
+        assert len(one.slices) == 5
+        (finding,) = one.findings
+        assert (finding.code, finding.severity.word) == ("FILE_UNREADABLE", "reject")
 
 
 @pytest.mark.parametrize("system", ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN"])
