@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 
 from MedPrepLib.atomic import write_bytes
-from MedPrepLib.findings import Finding
+from MedPrepLib.findings import Finding, Severity
 from MedPrepLib.identity import Names, SiteKey, public_names
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.pipeline.draft import CaseTask
@@ -23,6 +23,7 @@ from MedPrepLib.pipeline.tasks import (
 from MedPrepLib.progress import Listener
 from MedPrepLib.scan import Scanned
 from MedPrepLib.scan.dates import reading_order
+from MedPrepLib.sitelog import SiteLog
 from MedPrepLib.tables import ReadingOrder, no_formula
 
 
@@ -51,7 +52,20 @@ def look_at_sources(order: Order, ledger: Ledger, key: SiteKey, listen: Listener
         _write_identities(order, scanned, names)
         if tasks:
             findings += unknown_readmissions(order, tasks) + unknown_reviews(order, tasks)
-    return Sources(scanned, names, dated, watched(tasks), scanned.findings + findings)
+    findings = scanned.findings + findings
+    _log(order, findings)
+    return Sources(scanned, names, dated, watched(tasks), findings)
+
+
+def _log(order: Order, findings: tuple[Finding, ...]) -> None:
+    """What is withheld of findings about sources stands in the site's own log, as it says there."""
+    told = [
+        {"code": f.code, "item": f.item, "message": f.message}
+        for f in findings
+        if f.severity >= Severity.REVIEW or f.withheld
+    ]
+    if told:
+        SiteLog(order.logs).write("sources", findings=told)
 
 
 def _write_identities(order: Order, scanned: Scanned, names: Names) -> None:

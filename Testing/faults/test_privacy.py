@@ -679,3 +679,17 @@ def test_names_of_unknown_structures_stay_in_the_private_log(study, tmp_path):
     (told,) = [f for f in result.findings if f.code == "LABEL_UNKNOWN"]
     assert told.message == f"not in the label schema: {WITHHELD}"
     assert "Mustermann lesion" in (tmp_path / "cohort-private" / "run.log").read_text()
+
+
+@pytest.mark.fault("F43")
+def test_names_in_findings_about_sources_stay_in_the_private_log(study, tmp_path):
+    """They were nowhere to be found, though the report says where they stand."""
+    rules = '\n[sources.annotations."Mustermann"]\nignore = true\n'
+    study.write_text(study.read_text().replace("\n[labels", f"{rules}\n[labels", 1))
+    summary = run(order_of(study, workers=1), key=KEY)
+    (told,) = [f for f in summary.source_findings if f.code == "ANNOTATION_RULE_UNUSED"]
+    assert told.message.endswith(WITHHELD)
+    for path in (p for p in summary.cohort.rglob("*") if p.is_file()):
+        assert b"Mustermann" not in path.read_bytes(), path.name
+    log = (tmp_path / "cohort-private" / "run.log").read_text()
+    assert '\\"Mustermann\\"' in log
