@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MedPrepLib import catalog
-from MedPrepLib.cohort import MaskReading
+from MedPrepLib.cohort import MaskPart, MaskReading
 from MedPrepLib.errors import MedPrepError
 from MedPrepLib.findings import Finding
 from MedPrepLib.formats.faults import FileFaultError
@@ -17,7 +17,7 @@ from MedPrepLib.masks.dicomseg import read_dicom_seg_with_remarks
 from MedPrepLib.masks.labelmaps import read_mask
 from MedPrepLib.masks.matching import match, match_findings, open_regions, relabeled
 from MedPrepLib.masks.objects import kind_of
-from MedPrepLib.masks.remarks import Drawn, remark_findings, without_lost
+from MedPrepLib.masks.remarks import Drawn, remark_findings, with_nothing_left, without_lost
 from MedPrepLib.masks.rtstruct import read_rtstruct_with_remarks
 from MedPrepLib.segmentation import Segmentation
 
@@ -82,21 +82,31 @@ def load_reading(
             why = f"the mask cannot be read ({type(error).__name__})"
             findings.append(catalog.MASK_UNREADABLE.at(item, why))
             continue
-        listed = match(drawn.listed, part, schema, named=drawn.named)
-        meaning = without_lost(listed, drawn.lost)
-        findings += remark_findings(drawn.remarks, listed, item)
-        findings += match_findings(meaning, item)
-        opened = (
-            []
-            if part.label or part.values
-            else open_regions(drawn.open_only, meaning, schema, item)
-        )
-        findings += opened
-        if meaning.annotated:
-            segmentations.append(relabeled(drawn.segmentation, meaning))
-        elif not opened and drawn.named and not drawn.listed.segments:
-            findings.append(catalog.REGION_LEFT_OUT.at(item, "the object lists no closed region"))
+        meant, said = _meant(drawn, part, schema, item)
+        segmentations += meant
+        findings += said
     return LoadedReading(tuple(segmentations), tuple(findings))
+
+
+def _meant(
+    drawn: Drawn, part: MaskPart, schema: LabelSchema, item: str
+) -> tuple[list[Segmentation], list[Finding]]:
+    """What a file annotates in the words of the schema, nothing or one segmentation."""
+    listed = match(drawn.listed, part, schema, named=drawn.named)
+    drawn = with_nothing_left(drawn, listed)
+    meaning = without_lost(listed, drawn.lost)
+    by_name = part.label is None and not part.values
+    opened = open_regions(drawn.open_only, meaning, schema, item) if by_name else []
+    findings = [
+        *remark_findings(drawn.remarks, listed, item),
+        *match_findings(meaning, item),
+        *opened,
+    ]
+    if meaning.annotated:
+        return [relabeled(drawn.segmentation, meaning)], findings
+    if not opened and drawn.named and not drawn.listed.segments:
+        findings.append(catalog.REGION_LEFT_OUT.at(item, "the object lists no closed region"))
+    return [], findings
 
 
 def read_any_mask(path: Path, image_geometry: Geometry | None) -> Segmentation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from MedPrepLib import catalog
 from MedPrepLib.findings import Finding, Kind
 from MedPrepLib.masks.matching import Match
 from MedPrepLib.segmentation import Segment, Segmentation
@@ -49,6 +50,38 @@ class Drawn:
         """The segmentation with the lost segments, to see what they mean."""
         everything = (*self.segmentation.segments, *self.lost)
         return replace(self.segmentation, segments=everything)
+
+
+def with_nothing_left(drawn: Drawn, meaning: Match) -> Drawn:
+    """The drawing, in which a label of nothing but vanished regions (LESION_LOST) is lost.
+
+    Somebody drew it: that nothing of it fell on a voxel does not say that there is nothing.
+    """
+    if not any(remark.kind is catalog.LESION_LOST for remark in drawn.remarks):
+        return drawn
+    found = drawn.segmentation
+    shown = {
+        meaning.labels[name].name
+        for name in found.names
+        if name in meaning.labels and found.mask(name).any()
+    }
+
+    def is_lost(remark: Remark) -> bool:
+        label = meaning.labels.get(remark.segment.name) if remark.segment else None
+        vanished = remark.kind is catalog.LESION_LOST
+        return vanished and label is not None and label.name not in shown
+
+    lost = {r.segment.name for r in drawn.remarks if r.segment and is_lost(r)}
+    return replace(
+        drawn,
+        segmentation=replace(
+            found, segments=tuple(s for s in found.segments if s.name not in lost)
+        ),
+        remarks=tuple(
+            replace(r, kind=catalog.REGION_LEFT_OUT, lost=True) if is_lost(r) else r
+            for r in drawn.remarks
+        ),
+    )
 
 
 def without_lost(meaning: Match, lost: Sequence[Segment]) -> Match:

@@ -84,7 +84,7 @@ def read_rtstruct(path: Path, geometry: Geometry) -> Segmentation:
     no contours in it stays listed (annotated empty); one without an item, or with points or open
     lines only, is left out, as are such contours beside closed ones, which is remarked. What lies
     beyond the grid is left out and counted, by segment (``Segment.outside``). Regions share one
-    layer unless they overlap.
+    layer unless they overlap. One that encloses no voxel center is empty, which is remarked.
 
     Regions with contours that are not parallel to the slices are left out; the object is refused
     (MASK_UNSUPPORTED) when nothing is left. Raises FileFaultError.
@@ -115,11 +115,18 @@ def read_rtstruct_with_remarks(path: Path, geometry: Geometry, frame: str) -> Dr
         mask, start, stop = _filled(planes.polygons, geometry)
         stack.add(segment, mask, (slice(start, stop), slice(None), slice(None)))
         remarks += _region_remarks(segment, roi.opened, planes, geometry)
+        if roi.contours and not (segment.outside or mask.any()):
+            remarks.append(Remark(segment, catalog.LESION_LOST, _too_small(len(roi.contours))))
     segmentation = stack.result()
     if found.rois and not segmentation.segments:
         raise FileFaultError(catalog.MASK_UNSUPPORTED, f"no region is left: {remarks[0].message}")
     open_only = tuple(_bare(roi) for roi in found.open_rois)
     return Drawn(segmentation, tuple(remarks), open_only=open_only)
+
+
+def _too_small(contours: int) -> str:
+    drawn = "the only contour encloses" if contours == 1 else f"its {contours} contours enclose"
+    return f"{drawn} no voxel center: too small for the grid of the image"
 
 
 def _bare(roi: Roi) -> Segment:

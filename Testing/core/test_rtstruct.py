@@ -579,6 +579,28 @@ def test_an_object_without_any_closed_region_annotates_nothing(tmp_path):
     assert [f.code for f in loaded.findings] == ["REGION_LEFT_OUT"]
 
 
+def test_a_region_too_small_for_any_voxel_is_no_negative(tmp_path):
+    """Drawn and lost: its label was annotated as empty, which says that nothing is there."""
+    geometry = oblique()
+    tiny = [contour(geometry, [(4.2, 4.2), (4.4, 4.2), (4.3, 4.4)], k) for k in (1, 2)]
+    large = [contour(geometry, square(8, 12), 3)]
+    path = save_rtstruct(tmp_path / "rs.dcm", {"tumor": tiny, "liver": large})
+    loaded = load_two(path, geometry)
+    assert [one.names for one in loaded.segmentations] == [("liver",)]
+    (finding,) = loaded.findings
+    assert finding.code == "REGION_LEFT_OUT"
+    assert "label 'tumor': its 2 contours enclose no voxel center" in finding.message
+    path = save_rtstruct(tmp_path / "two.dcm", {"tumor": tiny[:1], "Tumor": large})
+    loaded = load_two(path, geometry)
+    assert [one.names for one in loaded.segmentations] == [("tumor",)]
+    assert [f.code for f in loaded.findings] == ["LESION_LOST"]
+    assert loaded.segmentations[0].mask("tumor").sum() > 10
+    path = save_rtstruct(tmp_path / "none.dcm", {"tumor": []})
+    empty = load_two(path, geometry)
+    assert [one.names for one in empty.segmentations] == [("tumor",)]
+    assert empty.findings == ()
+
+
 def open_some(path: Path, kinds: dict[int, str]) -> Path:
     """Give contours of the first region other types, by their place."""
     data = pydicom.dcmread(path)
