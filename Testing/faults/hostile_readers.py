@@ -41,8 +41,8 @@ from MedPrepLib.review.readmissions import read_readmissions
 from MedPrepLib.scan.attach import find_images
 from MedPrepLib.scan.centers import read_centers
 from MedPrepLib.scan.dates import reading_order
-from MedPrepLib.scan.folders import scan_nnunet
 from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.nnunet import scan_nnunet
 from MedPrepLib.scan.table import scan_table
 from MedPrepLib.standardize import standardize
 
@@ -153,7 +153,7 @@ def study(path: Path) -> Refused:
 def nnunet(path: Path) -> Refused:
     (path.parent / "imagesTr").mkdir(exist_ok=True)
     source = NnunetSource(path="raw")
-    return raised(lambda: tuple(scan_nnunet(source, path.parent)), ConfigError)
+    return raised(lambda: tuple(scan_nnunet(source, path.parent, "source 1")), ConfigError)
 
 
 def colors(path: Path) -> Refused:
