@@ -64,6 +64,7 @@ from MedPrepLib.catalog.review import (
     REVIEWS_DIFFER,
 )
 from MedPrepLib.catalog.run import (
+    ACCESS_DENIED,
     SOURCE_CHANGED,
     SOURCE_OFFLINE,
     WORKER_DIED,
@@ -164,6 +165,7 @@ from MedPrepLib.catalog.standardize import (
 )
 
 __all__ = [
+    "ACCESS_DENIED",
     "AFFINE_CONFLICT",
     "AFFINE_INVALID",
     "AMBIGUOUS_IMAGE",

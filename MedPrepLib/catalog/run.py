@@ -26,6 +26,11 @@ SOURCE_OFFLINE = _final(
     "A drive did not answer, also when it was asked again after a while.",
     "Run the same command again when the drive is back: only such cases are done again.",
 )
+ACCESS_DENIED = _final(
+    "ACCESS_DENIED",
+    "A file of a case may not be read by the account that runs MedPrep.",
+    "Let that account read it and run the same command again: only such cases are done again.",
+)
 SOURCE_CHANGED = _final(
     "SOURCE_CHANGED",
     "A source file changed or vanished while it was being used.",

@@ -19,6 +19,7 @@ from MedPrepLib.hiccups import is_hiccup, patiently
 from MedPrepLib.overheard import drain
 from MedPrepLib.pipeline import imagework, readingwork, readmitwork, targetwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
+from MedPrepLib.pipeline.refused import refused
 from MedPrepLib.pipeline.workers import Lost
 from MedPrepLib.results import CaseResult
 from MedPrepLib.screen import modality_of
@@ -52,7 +53,7 @@ def work(task: CaseTask) -> CaseResult:
         draft = _judge(_tried(step, task, draft), task)
         if name == task.through:
             break
-    draft = _judge(draft.plus(*said, *readmitwork.told(task, draft)), task)
+    draft = _judge(draft.plus(*said, *readmitwork.told(task, draft), *refused(draft)), task)
     _log(task, draft)
     return msgspec.structs.replace(_result(task, draft), heard=drain())
 
@@ -129,8 +130,17 @@ def published(findings: Iterable[Finding], study: Study) -> tuple[Finding, ...]:
     return tuple(finding.public() for finding in findings)
 
 
-PASSING = frozenset({catalog.SOURCE_OFFLINE.code, catalog.SOURCE_CHANGED.code})
-"""What may be gone when the same command is run again."""
+PASSING = frozenset(
+    kind.code
+    for kind in (
+        catalog.SOURCE_OFFLINE,
+        catalog.SOURCE_CHANGED,
+        catalog.ACCESS_DENIED,
+        catalog.CODEC_MISSING,
+        catalog.WORKER_MEMORY,
+    )
+)
+"""What may be gone when the same command is run again: it lies in the place, not in the data."""
 
 
 def is_passing(result: CaseResult) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +115,11 @@ def recheck(task: CaseTask, draft: Draft) -> Draft:
 
 
 def picture(task: CaseTask, draft: Draft) -> Draft:
-    """Draw the overlay for the report while the voxels are in memory."""
+    """Draw the overlay for the report while the voxels are in memory.
+
+    It is called after its content, as case files are: a run that was ended between the picture and
+    the note of its case leaves the picture that an earlier note speaks of.
+    """
     from MedPrepLib.atomic import write_bytes
     from MedPrepLib.report.pictures import overlay
 
@@ -129,7 +134,7 @@ def picture(task: CaseTask, draft: Draft) -> Draft:
         window=window,
         modality=modality_of(draft.case),
     )
-    name = f"{draft.case.id}.png"
+    name = f"{draft.case.id}-{hashlib.sha256(png).hexdigest()[:12]}.png"
     write_bytes(task.private / PICTURES / name, png)
     return replace(draft, picture=name)
 

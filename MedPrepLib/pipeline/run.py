@@ -19,11 +19,12 @@ from MedPrepLib import __version__
 from MedPrepLib.atomic import PARTIAL_SUFFIX, make_folder
 from MedPrepLib.card import CARD_FILES
 from MedPrepLib.config import Study, config_hash
-from MedPrepLib.errors import RunError
+from MedPrepLib.errors import CohortError, RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import SiteKey, load_site_key
 from MedPrepLib.layout import INDEX_NAME, MANIFEST_NAME, NEXT_FOLDER
 from MedPrepLib.ledger import Ledger
+from MedPrepLib.manifest import Manifest, read_manifest
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
 from MedPrepLib.pipeline.commit import commit
@@ -42,6 +43,7 @@ from MedPrepLib.screen import judged
 from MedPrepLib.sitekey import require_outside, require_same_key
 from MedPrepLib.split import SplitPlan
 from MedPrepLib.tables import ReadingOrder
+from MedPrepLib.verify import is_whole
 
 RECIPE_NOTE, KEY_NOTE, COMMITTED_NOTE = "recipe", "key", "committed"
 _OWN_NAMES = frozenset(
@@ -83,16 +85,16 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         sources = judged(told, order.study.screen.severity) + extra
         unchanged = False
         if plan is not None and order.wants("report"):
-            digest = _digest(order.study, results, plan, sources, found.dated)
+            seen = found.scanned.files_seen
+            digest = _digest(order.study, results, plan, sources, found.dated, seen)
             unchanged = _is_committed(order, ledger, digest)
             if not unchanged:
                 keep_split(order, results, plan)
-                seen = found.scanned.files_seen
                 # Whatever ends this run from here on, no later one takes its cohort for another.
                 ledger.remember(COMMITTED_NOTE, b"")
                 made = commit(order, results, plan, sources, seen, found.dated, secret.key_id)
                 record.root_hash = made.root_hash
-                ledger.remember(COMMITTED_NOTE, digest)
+                ledger.remember(COMMITTED_NOTE, _committed(digest, made))
             listen(Step("report", 1, 1))
     reported = plan is not None and order.wants("report")
     return Summary(
@@ -152,9 +154,21 @@ def _begun(order: Order, ledger: Ledger) -> bool:
 
 
 def _is_committed(order: Order, ledger: Ledger, digest: bytes) -> bool:
-    """True when the cohort on disk is already what this run would write."""
-    same = ledger.recall(COMMITTED_NOTE) == digest and not order.repeats("report")
-    return same and (order.cohort / MANIFEST_NAME).is_file()
+    """True when the cohort on disk is what this run would write: no older one, and no file lost."""
+    if order.repeats("report"):
+        return False
+    try:
+        manifest = read_manifest(order.cohort)
+    except CohortError:
+        return False
+    if ledger.recall(COMMITTED_NOTE) != _committed(digest, manifest):
+        return False
+    return all(is_whole(order.cohort, file, deep=False) for file in manifest.files)
+
+
+def _committed(digest: bytes, manifest: Manifest) -> bytes:
+    """What is remembered of a cohort: of what it was made, and what came of it."""
+    return digest + b" " + manifest.root_hash.encode()
 
 
 def _digest(
@@ -163,7 +177,8 @@ def _digest(
     plan: SplitPlan,
     sources: Sequence[Finding],
     dated: ReadingOrder,
+    files_seen: int,
 ) -> bytes:
     places = sorted((*reading, place) for reading, place in dated.items())
-    parts: Any = (__version__, config_hash(study), results, plan, sources, places)
+    parts: Any = (__version__, config_hash(study), results, plan, sources, places, files_seen)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest().encode()

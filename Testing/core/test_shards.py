@@ -186,4 +186,6 @@ def test_the_commands_say_what_a_shard_did_and_merge_it(tmp_path) -> None:
 
 
 def test_passing_findings_are_what_a_shard_keeps_apart() -> None:
-    assert {"SOURCE_OFFLINE", "SOURCE_CHANGED"} == casework.PASSING
+    """A codec, memory or the right to read may be there the next time."""
+    in_the_place = {"ACCESS_DENIED", "CODEC_MISSING", "WORKER_MEMORY"}
+    assert {"SOURCE_OFFLINE", "SOURCE_CHANGED"} | in_the_place == casework.PASSING

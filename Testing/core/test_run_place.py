@@ -1,0 +1,145 @@
+"""What stood in a run's way and lay in the place, not in the data, is tried again by the next."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from core import small_studies
+from core.small_studies import finished, write_study
+from faults import remade
+from faults.somebody import nobody
+
+from MedPrepLib.dicom import decode
+from MedPrepLib.errors import UnsupportedError
+from MedPrepLib.pipeline import Summary, casework, imagework, workers
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    monkeypatch.setattr(workers.WorkerPool, "run", remade.here_and_now)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    return write_study(folder, [{"case": f"c{n}", "patient": f"p{n}"} for n in range(2)])
+
+
+def codes(summary: Summary) -> list[str]:
+    return sorted(f.code for f in summary.findings if f.severity.name == "REJECT")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def afresh(folder: Path, settings: str = "") -> dict[str, bytes]:
+    """A cohort that is made at once, of the same split."""
+    record = folder / "cohort-private" / "split.json"
+    (folder / "new-private").mkdir()
+    (folder / "new-private" / record.name).write_bytes(record.read_bytes())
+    finished(folder, settings, cohort="new")
+    return contents(folder / "new")
+
+
+def as_nobody(folder: Path) -> Summary:
+    """A run by somebody whom files can be kept from; the folder is his own."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            if path.stat().st_mode & 0o777:
+                os.chown(path, 65534, -1)
+    with nobody(folder):
+        return finished(folder)
+
+
+@pytest.mark.parametrize("name", ["0.nii.gz", "0-ana.nii.gz"])
+def test_a_file_that_may_be_read_at_last_is_read(study: Path, name: str):
+    finished(study)  # imports what somebody else may not
+    for folder in ("cohort", "cohort-private"):
+        shutil.rmtree(study / folder)
+    closed = study / "raw" / name
+    closed.chmod(0)
+    first = as_nobody(study)
+    assert "ACCESS_DENIED" in codes(first)
+    (said,) = {f.message for f in first.findings if f.code == "ACCESS_DENIED"}
+    assert said == "1 file may not be read by the account of this run"
+    closed.chmod(0o644)
+    again = as_nobody(study)
+    assert codes(again) == []
+    assert again.cases_done == 1
+    assert contents(study / "cohort") == afresh(study)
+
+
+def test_a_codec_that_was_installed_is_used(study: Path, monkeypatch):
+    def missing(*_: object) -> None:
+        raise UnsupportedError(f"no codec is installed; {decode.INSTALL_CODECS} brings it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imagework, "_read_image", missing)
+        assert codes(finished(study)) == ["CODEC_MISSING"] * 2
+    assert codes(finished(study)) == []
+    assert contents(study / "cohort") == afresh(study)
+
+
+def test_a_case_that_lacked_memory_is_done_where_there_is_more(study: Path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(casework.STEPS, "align", lambda _task, _draft: np.empty(1 << 55, np.uint8))
+        assert codes(finished(study)) == ["WORKER_MEMORY"] * 2
+    assert codes(finished(study)) == []
+    assert contents(study / "cohort") == afresh(study)
+
+
+@pytest.mark.parametrize("name", ["report/index.html", "cases.csv"])
+def test_what_was_lost_of_a_cohort_is_written_again(study: Path, name: str):
+    finished(study)
+    whole = contents(study / "cohort")
+    (study / "cohort" / name).unlink()
+    assert not finished(study).unchanged
+    assert contents(study / "cohort") == whole
+    assert finished(study).unchanged
+
+
+def test_a_cohort_from_an_older_copy_is_brought_up_to_date(study: Path):
+    finished(study)
+    shutil.copytree(study / "cohort", study / "copy")
+    shutil.copyfile(study / "raw" / "0-ben.nii.gz", study / "raw" / "1-ana.nii.gz")
+    finished(study)
+    newest = contents(study / "cohort")
+    shutil.rmtree(study / "cohort")
+    (study / "copy").rename(study / "cohort")
+    assert not finished(study).unchanged
+    assert contents(study / "cohort") == newest
+
+
+def test_a_file_more_among_the_sources_is_counted_in_the_report(study: Path):
+    source = '[screen.severity]\nFILE_IGNORED = "off"\n[[sources]]\nkind = "dicom"\npath = "tree"\n'
+    (study / "tree").mkdir()
+    finished(study, source)
+    (study / "tree" / "note.txt").write_text("nothing")
+    finished(study, source)
+    assert contents(study / "cohort") == afresh(study, source)
+
+
+def test_a_run_that_was_killed_after_a_picture_leaves_the_picture_of_the_last_cohort(
+    study: Path, monkeypatch
+):
+    """Settings are changed and changed back: nothing of the run in between is shown."""
+    drawn, other = "[report]\npictures = true\n", '[consensus]\nties = "foreground"\n'
+    text = small_studies.STUDY.replace("[report]\npictures = false\n", drawn)
+    monkeypatch.setattr(small_studies, "STUDY", text)
+    finished(study)
+    before = contents(study / "cohort")
+    with monkeypatch.context() as patch:
+        patch.setitem(casework.STEPS, "pack", ended)
+        with pytest.raises(KeyboardInterrupt):
+            finished(study, other, rebuild=True)
+    finished(study, rebuild=True, start="report")
+    assert contents(study / "cohort") == before
+
+
+def ended(*_: object) -> None:
+    raise KeyboardInterrupt
