@@ -64,5 +64,9 @@ class RunError(MedPrepError, RuntimeError):
     """A run that cannot go on: target not writable, no space, a wrong recipe."""
 
 
+class OrderError(RunError, ValueError):
+    """A run that is asked for in words that contradict each other: a wrong call, not a failure."""
+
+
 class RecipeError(RunError):
     """A cohort was made with other settings; the message lists what differs."""

@@ -76,6 +76,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, base: Ledger | None = None) -> None:
         self._connection = connection
         self._base = base
+        self._headers_of_base = base
 
     def headers(self, folder: str, reading: str) -> list[bytes]:
         """The records kept for the files of a folder, if they were read in this way."""
@@ -84,9 +85,15 @@ class Ledger:
             (os.fsencode(folder), reading),
         )
         records = [row[0] for row in rows]
-        if not records and self._base is not None:
-            return self._base.headers(folder, reading)
+        if not records and self._headers_of_base is not None:
+            return self._headers_of_base.headers(folder, reading)
         return records
+
+    def forget_headers(self) -> None:
+        """Let every header be read again, those that the ledger below has, too."""
+        self._headers_of_base = None
+        with self._connection:
+            self._connection.execute("DELETE FROM headers")
 
     def has_headers(self) -> bool:
         """True when the headers of any folder are kept."""

@@ -32,7 +32,7 @@ STAGE_NAMES = (
     "--from",
     "start",
     type=click.Choice(STAGE_NAMES),
-    default="scan",
+    default=None,
     help="Do this stage and all later ones again, even where nothing changed.",
 )
 @click.option(
@@ -81,7 +81,7 @@ STAGE_NAMES = (
 def run(
     study: Path,
     out: Path | None,
-    start: str,
+    start: str | None,
     stop: str,
     workers: int,
     cluster: str,
@@ -97,20 +97,26 @@ def run(
 
     Running it again does only what changed.
     """
+    from MedPrepLib.errors import OrderError
     from MedPrepLib.pipeline import order_of, shard_of
     from MedPrepLib.pipeline import run as run_study
 
-    order = order_of(
-        study,
-        out,
-        start=start,
-        stop=stop,
-        workers=workers,
-        rebuild=rebuild,
-        force=force,
-        cluster=cluster,
-        shard=shard_of(shard) if shard else None,
-    )
+    if cluster and workers:
+        raise click.UsageError("--workers are processes here; with --cluster Dask says how many")
+    try:
+        order = order_of(
+            study,
+            out,
+            start=start or "",
+            stop=stop,
+            workers=workers,
+            rebuild=rebuild,
+            force=force,
+            cluster=cluster,
+            shard=shard_of(shard) if shard else None,
+        )
+    except OrderError as error:
+        raise click.UsageError(str(error)) from None
     how = "none" if as_json and progress == "auto" else progress
     with cancelled_by(cancel_file), listener(how) as listen:
         summary = run_study(order, listen)

@@ -219,7 +219,7 @@ def config_hash(study: Study) -> str:
 
     Private ones are left out: whoever guesses a path could check it.
     """
-    return _digest({name: value for name, value in public_tree(study).items() if name != "run"})
+    return _digest(public_tree(study))
 
 
 def _digest(settings: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Comments, paths, names of columns and names of annotation files may hold anything; they stay in
 the study file. What is left is complete: settings that were not given stand there with their
-value, so that a cohort tells how it was made even where defaults change.
+value, so that a cohort tells how it was made even where defaults change. Only ``[run]`` is left
+out, which says how the work is done and changes nothing of what comes of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ PRIVATE = ("labels_file", "reading_dates", "reviews", "readmitted", "split.fixed
 def shown_tree(study: Study) -> dict[str, Any]:
     """All settings for people to read; private ones that were given say ``WITHHELD``."""
     tree: dict[str, Any] = msgspec.to_builtins(study)
+    del tree["run"]
     for source in tree["sources"]:
         for key in PRIVATE_OF_SOURCES:
             source[key] = WITHHELD if source.get(key) else ""
@@ -38,6 +40,7 @@ def public_tree(study: Study) -> dict[str, Any]:
     # Through the types, so that 1 and 1.0 are the same setting wherever it was given.
     typed = msgspec.convert(msgspec.to_builtins(study), Study)
     tree: dict[str, Any] = msgspec.to_builtins(typed)
+    del tree["run"]
     for source in tree["sources"]:
         for key in PRIVATE_OF_SOURCES:
             source.pop(key, None)

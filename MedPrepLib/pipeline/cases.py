@@ -51,7 +51,7 @@ def case_results(
     inputs = {task.name: inputs_of(task) for task in tasks}
     recipe = f"{tasks[0].recipe}:{tasks[0].through}" if tasks else ""
     results: dict[str, CaseResult] = {}
-    if not (order.repeats("pack") and order.start not in ("split", "report")):
+    if not order.repeats("pack"):
         results = _kept(order, tasks, inputs, recipe, ledger)
     if order.merge:
         require_complete(order, tasks, results)

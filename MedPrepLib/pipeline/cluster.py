@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import time
 import uuid
@@ -28,6 +29,9 @@ from MedPrepLib.pipeline.sameplace import Place, differences, marked
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_ADDRESS = re.compile(r"(?:inproc://.+|(?:(?:tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d{1,5}/?)")
+"""Looked at before Dask does, whose client leaves tracebacks behind where it cannot begin."""
 
 CONNECT_S = 15
 """A scheduler has to answer within this time."""
@@ -49,6 +53,8 @@ def joined(order: Order) -> Iterator[ClusterCrew]:
         from distributed import Client
     except ImportError:
         raise RunError('a cluster needs Dask: pip install "MedPrep[dask]"') from None
+    if not _ADDRESS.fullmatch(order.cluster):
+        raise RunError(f"{order.cluster!r} is no address of a scheduler: write tcp://HOST:8786")
     # A lost connection is told once, by us; Dask tells it many times.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MedPrepLib.config import Study, parse_study, study_text
-from MedPrepLib.errors import RunError
+from MedPrepLib.errors import OrderError
 from MedPrepLib.findings import Finding
 from MedPrepLib.results import CaseResult
 from MedPrepLib.split import SplitPlan
@@ -46,7 +46,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count <= _MOST_SHARDS:
-            raise RunError(f"{self} is no shard: I/N is 1/N to N/N, N at most {_MOST_SHARDS}")
+            raise OrderError(f"{self} is no shard: I/N is 1/N to N/N, N at most {_MOST_SHARDS}")
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
@@ -58,10 +58,10 @@ class Shard:
 
 
 def shard_of(text: str) -> Shard:
-    """The shard that ``2/16`` means; RunError for anything else."""
+    """The shard that ``2/16`` means; OrderError for anything else."""
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if match is None:
-        raise RunError(f"{text!r} is no shard: write I/N, as in 2/16")
+        raise OrderError(f"{text!r} is no shard: write I/N, as in 2/16")
     return Shard(int(match[1]), int(match[2]))
 
 
@@ -70,8 +70,9 @@ class Order:
     """What to run, where to, and how much of it.
 
     ``base``: folder that paths of the study are relative to. ``start``: stages from here on are
-    done again even where nothing changed. ``stop``: last stage to do. ``rebuild``: a cohort that
-    was made with other settings is made again. ``force``: start although the disk may fill up.
+    done again even where nothing changed; empty: only what changed is done. ``stop``: last stage
+    to do. ``rebuild``: a cohort that was made with other settings is made again. ``force``: start
+    although the disk may fill up.
     ``cluster``: address of a Dask scheduler whose workers do the cases; empty: processes here.
     ``shard``: do this part of the cases only. ``merge``: do no case, take what shards did.
     """
@@ -81,7 +82,7 @@ class Order:
     """The study file as written; kept in the private folder."""
     base: Path
     cohort: Path
-    start: str = "scan"
+    start: str = ""
     stop: str = "report"
     workers: int = 0
     rebuild: bool = False
@@ -91,13 +92,15 @@ class Order:
     merge: bool = False
 
     def __post_init__(self) -> None:
-        for name in (self.start, self.stop):
+        for name in (self.start or "scan", self.stop):
             if name not in STAGES:
-                raise RunError(f"{name!r} is no stage; stages are {', '.join(STAGES)}")
-        if STAGES.index(self.start) > STAGES.index(self.stop):
-            raise RunError(f"stage {self.start!r} comes after {self.stop!r}")
+                raise OrderError(f"{name!r} is no stage; stages are {', '.join(STAGES)}")
+        if self.start and STAGES.index(self.start) > STAGES.index(self.stop):
+            raise OrderError(f"stage {self.start!r} comes after {self.stop!r}")
         if self.shard is not None and self.start in ("split", "report"):
-            raise RunError(f"a shard has no stage {self.start!r}: that is what medprep merge does")
+            raise OrderError(
+                f"a shard has no stage {self.start!r}: that is what medprep merge does"
+            )
 
     @property
     def private(self) -> Path:
@@ -117,14 +120,14 @@ class Order:
 
     def repeats(self, stage: str) -> bool:
         """True when ``stage`` is to be done again although nothing changed."""
-        return self.start != "scan" and STAGES.index(self.start) <= STAGES.index(stage)
+        return bool(self.start) and STAGES.index(self.start) <= STAGES.index(stage)
 
 
 def order_of(
     study: Path,
     cohort: Path | None = None,
     *,
-    start: str = "scan",
+    start: str = "",
     stop: str = "report",
     workers: int = 0,
     rebuild: bool = False,
@@ -135,7 +138,7 @@ def order_of(
 ) -> Order:
     """The order to run a study file; the cohort lies beside it unless ``cohort`` says otherwise.
 
-    Raises ConfigError and FileNotFoundError as config.load_study, RunError for unknown stages.
+    Raises ConfigError and FileNotFoundError as config.load_study, OrderError for unknown stages.
     """
     text = study_text(study)
     return Order(

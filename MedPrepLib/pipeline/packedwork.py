@@ -12,6 +12,7 @@ from MedPrepLib.errors import CohortError, LabelError, RunError
 from MedPrepLib.load.index import CohortIndex, IndexEntry
 from MedPrepLib.load.tables import index_cases
 from MedPrepLib.results import CaseResult
+from MedPrepLib.window import WindowError
 
 SHOWN = 2
 SIZE = (112, 112, 32)
@@ -43,8 +44,8 @@ def augmentation_of(index: CohortIndex, study: Study) -> bytes:
     try:
         with _damage_told():
             return preview_of(replace(index, cases=shown), SHOWN, size=SIZE)
-    except LabelError:
-        return b""  # such flips are refused where they are asked for: by whoever trains
+    except (LabelError, WindowError):
+        return b""  # such flips, or cases without such percentiles, are refused by the training
 
 
 @contextmanager

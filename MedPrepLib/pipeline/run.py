@@ -18,7 +18,8 @@ import msgspec
 from MedPrepLib import __version__
 from MedPrepLib.atomic import PARTIAL_SUFFIX, make_folder
 from MedPrepLib.card import CARD_FILES
-from MedPrepLib.config import Study, config_hash
+from MedPrepLib.config import Study, public_text
+from MedPrepLib.config.public import shown_tree
 from MedPrepLib.errors import CohortError, RunError
 from MedPrepLib.findings import Finding
 from MedPrepLib.identity import SiteKey, load_site_key
@@ -180,5 +181,6 @@ def _digest(
     files_seen: int,
 ) -> bytes:
     places = sorted((*reading, place) for reading, place in dated.items())
-    parts: Any = (__version__, config_hash(study), results, plan, sources, places, files_seen)
+    settings = (public_text(study), shown_tree(study))
+    parts: Any = (__version__, settings, results, plan, sources, places, files_seen)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest().encode()

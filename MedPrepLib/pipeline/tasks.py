@@ -38,6 +38,8 @@ def scan_cases(order: Order, ledger: Ledger | None, listen: Listener) -> Scanned
     def heard_files(count: int) -> None:
         listen(Step("scan", found, 0, f"{count} files"))
 
+    if ledger is not None and order.repeats("scan"):
+        ledger.forget_headers()
     scanned = scan(order.study, order.base, ledger, heard, heard_files)
     people = screen_people([c.case for c in scanned.candidates])
     candidates = tuple(

@@ -59,7 +59,13 @@ def find_image(
 
 
 def _missing(path: Path, item: str) -> Finding:
-    if path.is_symlink():
+    try:
+        link = path.is_symlink()
+    except OSError as error:  # a folder above it may not be entered, or its name is too long
+        denied = isinstance(error, PermissionError)
+        kind = catalog.ACCESS_DENIED if denied else catalog.FILE_MISSING
+        return kind.at(item, f"the image cannot be reached: {error.strerror}")
+    if link:
         why = "the image is a symbolic link, which is not followed"
         return catalog.FILE_MISSING.at(item, why, remedy=catalog.LINK_IGNORED.remedy)
     return catalog.FILE_MISSING.at(item, "the image file or folder does not exist")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -261,3 +262,11 @@ class OwnScheduler:
         for process in self._processes:
             process.kill()
             process.wait()
+
+
+def test_what_is_no_address_is_told_without_a_word_of_dask(tmp_path, capfd) -> None:
+    study = write_many(tmp_path, 1)
+    with pytest.raises(RunError, match=r"'nowhere' is no address .* tcp://HOST:8786"):
+        run(order_of(study, cluster="nowhere"), key=KEY)
+    gc.collect()
+    assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""What stood in a run's way and lay in the place, not in the data, is tried again by the next."""
+"""A run that is made again: what the ledger may keep, and what has to be looked at anew."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import medprep
 from core import small_studies
 from core.small_studies import finished, write_study
 from faults import remade
+from faults.dicom_study import dicom_study
 from faults.somebody import nobody
 
 from MedPrepLib.dicom import decode
 from MedPrepLib.errors import UnsupportedError
-from MedPrepLib.pipeline import Summary, casework, imagework, workers
+from MedPrepLib.pipeline import Shard, Summary, casework, imagework, order_of, run, workers
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +145,69 @@ def test_a_run_that_was_killed_after_a_picture_leaves_the_picture_of_the_last_co
 
 def ended(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_an_image_in_a_closed_folder_is_left_out_and_the_others_go_on(study: Path):
+    finished(study)  # imports what somebody else may not
+    (study / "raw" / "closed").mkdir()
+    (study / "raw" / "0.nii.gz").rename(study / "raw" / "closed" / "0.nii.gz")
+    table = (study / "cases.csv").read_text().replace("raw/0.nii.gz", "raw/closed/0.nii.gz")
+    (study / "cases.csv").write_text(table)
+    (study / "raw" / "closed").chmod(0)
+    first = as_nobody(study)
+    (study / "raw" / "closed").chmod(0o755)
+    assert codes(first) == ["ACCESS_DENIED"]
+    assert len(first.included) == 1
+    assert codes(as_nobody(study)) == []
+
+
+def test_percentiles_that_no_preview_can_use_do_not_stop_a_run(study: Path, monkeypatch):
+    drawn = small_studies.STUDY.replace("pictures = false", "pictures = true")
+    monkeypatch.setattr(small_studies, "STUDY", drawn)
+    done = finished(study, "[standardize]\npercentiles = [1.0, 50.0]\n")
+    assert done.report is not None
+    assert done.report.is_file()
+
+
+def test_from_scan_reads_every_header_and_does_every_case_again(tmp_path: Path):
+    dicom_study(tmp_path)
+    study = tmp_path / "study.toml"
+    assert run(order_of(study, workers=1), key=small_studies.KEY).headers_read == 6
+    again = run(order_of(study, workers=1), key=small_studies.KEY)
+    assert (again.headers_read, again.cases_done) == (0, 0)
+    shard = order_of(study, workers=1, start="scan", shard=Shard(1, 1))
+    for order in (shard, order_of(study, workers=1, start="scan")):
+        anew = run(order, key=small_studies.KEY)
+        assert (anew.headers_read, anew.cases_done) == (6, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "pack", "--to", "scan"], "stage 'pack' comes after 'scan'"),
+        (["--shard", "3/2"], "3/2 is no shard"),
+        (["--shard", "1/2", "--from", "report"], "a shard has no stage 'report'"),
+        (["--cluster", "tcp://127.0.0.1:9", "--workers", "2"], "--workers are processes here"),
+    ],
+)
+def test_what_contradicts_itself_is_a_wrong_call(tmp_path: Path, words: list[str], said: str):
+    dicom_study(tmp_path)
+    answer = medprep("run", tmp_path / "study.toml", *words)
+    assert answer.returncode == 2
+    assert said in answer.stderr
+
+
+def test_how_the_work_is_done_is_no_part_of_a_cohort(study: Path):
+    finished(study)
+    how = '[run]\nworkers = 3\nfail_on = "never"\n'
+    assert finished(study, how).unchanged
+    assert contents(study / "cohort") == afresh(study, how)
+
+
+def test_that_somebody_was_placed_by_hand_is_told_where_it_moves_nobody(study: Path):
+    silent = '[screen.severity]\nSPLIT_FIXED_UNKNOWN = "off"\n'
+    finished(study, silent)
+    (study / "fixed.csv").write_text("patient,set,fold\nnobody,train,\n")
+    given = silent + '[split]\nfixed = "fixed.csv"\n'
+    finished(study, given, rebuild=True)
+    assert contents(study / "cohort") == afresh(study, given)
