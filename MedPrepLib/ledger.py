@@ -173,18 +173,23 @@ def open_ledger(path: Path, base: Path | None = None) -> Iterator[Ledger]:
     """The ledger at ``path``, made when absent; one of another layout is started afresh.
 
     What it does not have is looked up in the ledger ``base``, which nobody may write meanwhile
-    and which may be absent. Raises RunError when the file is not a ledger.
+    and which may be absent. Raises RunError when the file is not a ledger, or
+    when its disk is full or fails, now or later.
     """
     # SQLite would make the file as the umask says; it holds paths, and is its owner's only.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE))
     connection = sqlite3.connect(path)
     try:
-        try:
-            _prepare(connection)
-        except sqlite3.DatabaseError as error:
-            raise _no_ledger(path, error) from None
+        _prepare(connection)
         with _lower(base) as lower:
             yield Ledger(connection, lower)
+    except sqlite3.OperationalError as error:  # a full disk, or one that fails
+        raise RunError(
+            f"{path} cannot be read or written ({error}); look at the room and the rights on its "
+            "disk and run again"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        raise _no_ledger(path, error) from None
     finally:
         connection.close()
 

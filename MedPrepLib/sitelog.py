@@ -7,13 +7,12 @@ grown to ``MOST_BYTES`` is put aside as ``run.log.1``; ``KEPT`` older ones stay.
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from MedPrepLib.atomic import FILE_MODE
 
@@ -32,9 +31,13 @@ class SiteLog:
         self.path = private / LOG
 
     def write(self, event: str, **details: Any) -> None:
-        """Append an event; details are plain values."""
+        """Append an event; details are plain values.
+
+        What is no text, in a name of a file, say, stands there as an escape of JSON.
+        """
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
-        data = msgspec.json.encode({**line, "process": os.getpid(), **details}) + b"\n"
+        text = json.dumps({**line, "process": os.getpid(), **details}, ensure_ascii=False)
+        data = text.encode("utf-8", "backslashreplace") + b"\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
         try:
             os.write(handle, data)

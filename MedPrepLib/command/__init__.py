@@ -6,6 +6,7 @@ Exit status: 0 clean, 1 findings at or above ``--fail-on``, 2 wrong call or stud
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -36,6 +37,8 @@ from MedPrepLib.overheard import silence
 WRONG_CALL = 2
 FAILED = 3
 CANCELLED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A disk, a quota, or a limit of the shell on sizes of files."""
 
 
 class WholeSentences(click.Group):
@@ -97,7 +100,9 @@ def main() -> None:
             click.echo(f"  {problem}", err=True)
         sys.exit(WRONG_CALL)
     except (MedPrepError, OSError) as error:
-        click.echo(f"medprep: {error}", err=True)
+        full = isinstance(error, OSError) and error.errno in FULL
+        remedy = "; make room and run again: finished cases are kept" if full else ""
+        click.echo(f"medprep: {error}{remedy}", err=True)
         sys.exit(FAILED)
 
 

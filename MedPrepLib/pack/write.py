@@ -214,5 +214,6 @@ def _require_space(folder: Path, packed: PackedCase) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise RunError(
-            f"case {packed.id} needs up to {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+            f"case {packed.id} needs up to {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB are "
+            "free; make room and run again: finished cases are kept"
         )

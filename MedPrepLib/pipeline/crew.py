@@ -82,7 +82,7 @@ class LocalCrew:
             initializer=_prepare,
             initargs=(self._memory_bytes, self._output),
         )
-        with one_thread_each():
+        with one_thread_each(), undisturbed():
             return self._pool.submit(function, task)
 
     def has_begun(self, _future: Future[Any], /) -> bool:
@@ -163,6 +163,22 @@ def one_thread_each() -> Iterator[None]:
     finally:
         for name in missing:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Processes that start inside do not hear Ctrl+C, which reaches them, too, not even at once.
+
+    While it imports, Python would answer with a traceback. Here it is heard when the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(memory_bytes: int, output: Path | None) -> None:

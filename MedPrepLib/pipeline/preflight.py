@@ -5,6 +5,7 @@ Everything here raises before a source is read or a byte is written.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,19 @@ SHOWN_CHANGES = 12
 
 RECIPE = ("seed", "split", *CASE_SECTIONS)
 """The settings of single cases, and who trains or tests."""
+
+
+def require_text(*folders: Path) -> None:
+    """Raise RunError for a folder whose name is no text: nothing below it could be told by name.
+
+    Old archives keep names in the letters of their time, which are no UTF-8.
+    """
+    for folder in folders:
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError:
+            shown_name = os.fsencode(folder).decode("utf-8", "backslashreplace")
+            raise RunError(f"{shown_name} is no name in UTF-8; rename that folder") from None
 
 
 def require_room(folder: Path, tasks: Iterable[CaseTask]) -> None:

@@ -30,7 +30,7 @@ from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
 from MedPrepLib.pipeline.commit import commit
 from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order, Summary
-from MedPrepLib.pipeline.preflight import recipe_of, require_same_recipe
+from MedPrepLib.pipeline.preflight import recipe_of, require_same_recipe, require_text
 from MedPrepLib.pipeline.quarantine import keep_quarantine
 from MedPrepLib.pipeline.record import keep_study, recorded
 from MedPrepLib.pipeline.shards import held, other_keys, take_headers
@@ -59,6 +59,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
     same cohort, ConfigError when a source does not exist. Bad data never raises.
     """
     began = time.monotonic()
+    require_text(order.base, order.cohort)
     # Faults of the study are told before any work.
     read_readmissions(order.base / order.study.readmitted)
     require_sources(order.study, order.base)

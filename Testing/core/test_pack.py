@@ -315,7 +315,7 @@ def test_too_little_space_is_named_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
-    with pytest.raises(RunError, match=r"needs up to \d+ MB, and 0 MB are free"):
+    with pytest.raises(RunError, match=r"needs up to [\d.]+ MB, and 0\.3 MB are free"):
         write_case(tmp_path, packed_case(), Pack(), SCHEMA)
     assert list(tmp_path.rglob("*.h5*")) == []
 

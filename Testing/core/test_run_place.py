@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ from faults.dicom_study import dicom_study
 from faults.somebody import nobody
 
 from MedPrepLib.dicom import decode
-from MedPrepLib.errors import UnsupportedError
+from MedPrepLib.errors import RunError, UnsupportedError
+from MedPrepLib.ledger import open_ledger
 from MedPrepLib.pipeline import Shard, Summary, casework, imagework, order_of, run, workers
 
 
@@ -211,3 +214,56 @@ def test_that_somebody_was_placed_by_hand_is_told_where_it_moves_nobody(study: P
     given = silent + '[split]\nfixed = "fixed.csv"\n'
     finished(study, given, rebuild=True)
     assert contents(study / "cohort") == afresh(study, given)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are bytes on POSIX only")
+def test_a_folder_whose_name_is_no_text_is_refused_in_words(tmp_path: Path):
+    folder = tmp_path / os.fsdecode(b"K\xf6ln")
+    folder.mkdir()
+    dicom_study(folder)
+    answer = medprep("run", folder / "study.toml")
+    assert answer.returncode == 3
+    assert answer.stderr.strip().endswith("K\\xf6ln is no name in UTF-8; rename that folder")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of a shell")
+def test_a_ledger_that_cannot_grow_is_told_as_a_full_disk_and_not_as_no_ledger(tmp_path: Path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_ledger(tmp_path / "ledger.sqlite"):
+        pass
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with (
+            pytest.raises(RunError, match=r"cannot be read or written .* run again"),
+            open_ledger(tmp_path / "ledger.sqlite") as ledger,
+        ):
+            ledger.remember("large", bytes(1 << 18))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.recall("large") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked from a server on Linux")
+def test_ctrl_c_while_workers_are_started_is_answered_by_their_parent_alone():
+    """It reaches the whole group of processes, the server that imports everything among them."""
+    code = (
+        "import os, signal, threading, time\n"
+        "from multiprocessing.forkserver import _forkserver\n"
+        "from MedPrepLib.pipeline.crew import LocalCrew\n"
+        "def press():\n"
+        "    while crew is not None:\n"
+        "        if _forkserver._forkserver_pid:\n"
+        "            os.kill(_forkserver._forkserver_pid, signal.SIGINT)\n"
+        "        time.sleep(0.02)\n"
+        "crew = LocalCrew(1)\n"
+        "threading.Thread(target=press, daemon=True).start()\n"
+        "print(crew.submit(abs, -7).result())\n"
+        "crew = crew.stop()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=200
+    )
+    assert (done.stdout, done.stderr) == ("7\n", "")

@@ -63,7 +63,10 @@ def test_a_disk_that_fills_up_stops_the_run_and_what_was_done_counts(study, smal
     private.mkdir()
     (small_disk / "cohort-private").symlink_to(private)
     order = order_of(study, small_disk / "cohort", workers=1, force=True)
-    with pytest.raises(RunError, match=r"case north_p\d_c\d needs up to \d MB, and \d MB are free"):
+    with pytest.raises(
+        RunError,
+        match=r"case north_p\d_c\d needs up to \d\.\d MB, and \d\.\d MB are free; make room",
+    ):
         run(order, key=remade.KEY)
     left = [path for path in (small_disk / "cohort").rglob("*") if path.is_file()]
     assert left, "the case that fitted"
