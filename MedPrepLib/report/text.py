@@ -67,8 +67,9 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def times(values: Sequence[float], digits: int = 3) -> str:
-    """Sizes with multiplication signs between them."""
-    return TIMES.join(f"{value:.{digits}f}".rstrip("0").rstrip(".") for value in values)
+    """Sizes with multiplication signs between them, without zeros behind a point."""
+    written = (f"{value:.{digits}f}" for value in values)
+    return TIMES.join(w.rstrip("0").rstrip(".") if "." in w else w for w in written)
 
 
 def listing(words: Iterable[str], most: int = 12) -> str:

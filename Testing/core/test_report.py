@@ -21,6 +21,7 @@ from report_sample import draw_pictures, sample_cases, sample_report, study
 
 from MedPrepLib import atomic, catalog
 from MedPrepLib.findings import Severity
+from MedPrepLib.geometry import Geometry
 from MedPrepLib.report import documents, text, write_report
 from MedPrepLib.report.agreement import agreement_view, histogram
 from MedPrepLib.report.images import MAX_PICTURE_BYTES
@@ -433,3 +434,17 @@ def test_the_methods_say_how_pet_was_converted_and_what_was_not():
     assert f"{said}. " in _words(render(sample_report(cases=(first,), split=None)))
     both = (first, changed(second, findings=(unknown,)))
     assert f"{said}, but for 1 case that" in _words(render(sample_report(cases=both, split=None)))
+
+
+@pytest.mark.parametrize("edge_mm", [100, 150, 500])
+def test_an_extent_of_whole_tens_of_millimeters_keeps_its_zeros(edge_mm: int):
+    """150 mm was told as 15 mm."""
+    case = next(case for case in sample_cases() if case.geometry is not None)
+    grid = Geometry((edge_mm, 154, 51), (1.0, 1.0, 3.2701))
+    made = documents(sample_report(cases=(changed(case, geometry=grid),), split=None))
+    page = next(data for name, data in made if name.startswith("cases/") and name.endswith("html"))
+    shown = " ".join(re.sub(r"<[^>]+>", " ", page.decode()).split())
+    shown = shown.replace("\N{MULTIPLICATION SIGN}", "x")
+    assert f"Extent {edge_mm} x 154 x 167 mm" in shown
+    assert f"Voxels (i, j, k) {edge_mm} x 154 x 51" in shown
+    assert "Spacing 1 x 1 x 3.27 mm" in shown
