@@ -23,7 +23,8 @@ def refused(draft: Draft) -> Iterator[Finding]:
     if not any(finding.severity == Severity.REJECT for finding in draft.findings):
         return
     case = draft.case
-    drawn = [(one.rater, [file.path for file in one.files]) for one in (*case.boxes, *case.slices)]
+    drawn = [(boxes.rater, [file.path for file in boxes.files]) for boxes in case.boxes]
+    drawn += [(noted.rater, [file.path for file in noted.files]) for noted in case.slices]
     for reading in case.readings:
         parts = [path for part in reading.parts for path in (part.path, *part.data_paths)]
         drawn.append((reading.rater, parts))
