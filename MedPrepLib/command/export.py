@@ -44,6 +44,15 @@ def export(
     """
     from MedPrepLib.export import export_cohort
 
+    _require_used("--fold", fold is not None, kind, "monai")
+    _require_used("--modality", modality is not None, kind, "nnunet")
+    _require_used("--allow-network", allow_network, kind, "lmdb")
+    if accept_face_risk and not public:
+        raise click.UsageError("--accept-face-risk says something of exports with --public only")
+    if cohort.is_dir() and target.resolve().is_relative_to(cohort.resolve()):
+        raise click.UsageError(
+            f"{target} lies in the cohort, which holds nothing else; name a folder beside it"
+        )
     uncleaned = export_cohort(
         cohort,
         kind,
@@ -58,3 +67,9 @@ def export(
     click.echo(f"Written: {target}")
     for sentence in uncleaned:
         click.echo(sentence)
+
+
+def _require_used(option: str, given: bool, kind: str, only: str) -> None:
+    """Raise UsageError for an option that would change nothing: somebody believes it does."""
+    if given and kind != only:
+        raise click.UsageError(f"{option} is for --to {only}, not for --to {kind}")

@@ -533,3 +533,30 @@ def test_the_command_exports(cohort: Path, tmp_path: Path):
     assert (done.exit_code, written) == (0, f"Written: {tmp_path / 'one.h5'}")
     assert "judged by headers only" in uncleaned
     assert open_cohort(tmp_path / "one.h5").study == "a study"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "nifti", "--fold", "1"], "--fold is for --to monai"),
+        (["--to", "hdf5", "--modality", "CT"], "--modality is for --to nnunet"),
+        (["--to", "hdf5", "--allow-network"], "--allow-network is for --to lmdb"),
+        (["--to", "hdf5", "--accept-face-risk"], "with --public only"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_a_wrong_call(
+    cohort: Path, tmp_path: Path, words: list[str], said: str
+):
+    answer = CliRunner().invoke(medprep, ["export", str(cohort), str(tmp_path / "out"), *words])
+    assert answer.exit_code == 2
+    assert said in answer.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_exported_into_the_cohort(cohort: Path):
+    """The next run would find it there and refuse the folder."""
+    target = cohort / "images"
+    answer = CliRunner().invoke(medprep, ["export", str(cohort), str(target), "--to", "nifti"])
+    assert answer.exit_code == 2
+    assert "lies in the cohort" in answer.output
+    assert not target.exists()
