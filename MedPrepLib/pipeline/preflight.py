@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from MedPrepLib.config import CASE_SECTIONS, Study
-from MedPrepLib.errors import RecipeError, RunError
+from MedPrepLib.config import CASE_SECTIONS, Study, parse_study, public_text
+from MedPrepLib.errors import CohortError, ConfigError, RecipeError, RunError
+from MedPrepLib.manifest import read_manifest
 from MedPrepLib.pipeline.draft import CaseTask
 
 RESERVE_BYTES = 256 << 20
@@ -99,6 +100,20 @@ def require_same_recipe(before: bytes | None, study: Study) -> None:
         f"the cohort was made with other settings:{listed}\n"
         "run with --rebuild to make it again with the new ones, or with --out FOLDER to keep both"
     )
+
+
+def require_recipe_of_manifest(cohort: Path, study: Study) -> None:
+    """The same by what the manifest of a cohort tells, whose private folder is lost or elsewhere.
+
+    Settings that name paths are not in it and not compared. A manifest that cannot be read, or
+    whose settings this version does not know, says nothing.
+    """
+    try:
+        manifest = read_manifest(cohort)
+        made = parse_study(manifest.config, schema=manifest.schema)
+    except (CohortError, ConfigError):
+        return
+    require_same_recipe(recipe_of(made), parse_study(public_text(study), schema=study.schema()))
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[str]:

@@ -30,7 +30,12 @@ from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
 from MedPrepLib.pipeline.commit import commit
 from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order, Summary
-from MedPrepLib.pipeline.preflight import recipe_of, require_same_recipe, require_text
+from MedPrepLib.pipeline.preflight import (
+    recipe_of,
+    require_recipe_of_manifest,
+    require_same_recipe,
+    require_text,
+)
 from MedPrepLib.pipeline.quarantine import keep_quarantine
 from MedPrepLib.pipeline.record import keep_study, recorded
 from MedPrepLib.pipeline.shards import held, other_keys, take_headers
@@ -142,10 +147,13 @@ def _require_same_making(order: Order, ledger: Ledger, key: SiteKey) -> None:
 
     Other settings are fine where the cohort is to be made again. Those of this run are remembered.
     """
-    for known in (ledger.recall(KEY_NOTE), *other_keys(order, key)):
-        require_same_key(order.cohort, known, key)
+    for key_id in (ledger.recall(KEY_NOTE), *other_keys(order, key)):
+        require_same_key(order.cohort, key_id, key)
     if not order.rebuild and _begun(order, ledger):
-        require_same_recipe(ledger.recall(RECIPE_NOTE), order.study)
+        known = ledger.recall(RECIPE_NOTE)
+        if known is None:
+            require_recipe_of_manifest(order.cohort, order.study)
+        require_same_recipe(known, order.study)
     ledger.remember(RECIPE_NOTE, recipe_of(order.study))
     ledger.remember(KEY_NOTE, key.key_id.encode())
 

@@ -18,7 +18,7 @@ from faults.dicom_study import dicom_study
 from faults.somebody import nobody
 
 from MedPrepLib.dicom import decode
-from MedPrepLib.errors import RunError, UnsupportedError
+from MedPrepLib.errors import RecipeError, RunError, UnsupportedError
 from MedPrepLib.ledger import open_ledger
 from MedPrepLib.pipeline import Shard, Summary, casework, imagework, order_of, run, workers
 
@@ -118,6 +118,22 @@ def test_a_cohort_from_an_older_copy_is_brought_up_to_date(study: Path):
     (study / "copy").rename(study / "cohort")
     assert not finished(study).unchanged
     assert contents(study / "cohort") == newest
+
+
+def test_other_settings_stop_a_run_that_lost_its_private_folder(study: Path):
+    finished(study)
+    before = contents(study / "cohort")
+    shutil.rmtree(study / "cohort-private")
+    with pytest.raises(
+        RecipeError, match=r"(?s)consensus.ties: .background. -> .foreground.*--rebuild"
+    ):
+        finished(study, '[consensus]\nties = "foreground"\n')
+    assert contents(study / "cohort") == before
+    (study / "fixed.csv").write_text("patient,set,fold\nnobody,train,\n")
+    finished(study, '[split]\nfixed = "fixed.csv"\n')
+    finished(
+        study, '[split]\nfixed = "fixed.csv"\n[consensus]\nties = "foreground"\n', rebuild=True
+    )
 
 
 def test_a_file_more_among_the_sources_is_counted_in_the_report(study: Path):
