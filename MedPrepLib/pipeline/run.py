@@ -80,6 +80,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         results, done = case_results(order, found.tasks, ledger, crew, listen)
         plan, extra = None, tuple[Finding, ...]()
         if order.wants("split"):
+            listen(Step("split", 0, 1))
             results, plan, extra = split_cases(
                 order, results, found.scanned, found.names, secret, ledger
             )
@@ -92,6 +93,7 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
         sources = judged(told, order.study.screen.severity) + extra
         unchanged = False
         if plan is not None and order.wants("report"):
+            listen(Step("report", 0, 1))
             seen = found.scanned.files_seen
             digest = _digest(order.study, results, plan, sources, found.dated, seen)
             unchanged = _is_committed(order, ledger, digest)

@@ -21,6 +21,7 @@ from MedPrepLib.dicom import decode
 from MedPrepLib.errors import RecipeError, RunError, UnsupportedError
 from MedPrepLib.ledger import open_ledger
 from MedPrepLib.pipeline import Shard, Summary, casework, imagework, order_of, run, workers
+from MedPrepLib.progress import Step
 
 
 @pytest.fixture(autouse=True)
@@ -283,3 +284,17 @@ def test_ctrl_c_while_workers_are_started_is_answered_by_their_parent_alone():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=200
     )
     assert (done.stdout, done.stderr) == ("7\n", "")
+
+
+def test_split_and_report_are_told_when_they_begin_and_when_they_end(study: Path):
+    """Of a large cohort they take minutes, in which the cases stood at 100 %."""
+    heard: list[tuple[str, int, int]] = []
+
+    def listen(step: Step) -> None:
+        heard.append((step.stage, step.done, step.total))
+        if step.stage == "report" and not step.done:
+            assert not (study / "cohort" / "manifest.json").exists()
+
+    run(small_studies.order_of(study), listen, key=small_studies.KEY)
+    told = [one for one in heard if one[0] in ("split", "report")]
+    assert told == [("split", 0, 1), ("split", 1, 1), ("report", 0, 1), ("report", 1, 1)]
