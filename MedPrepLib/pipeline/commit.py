@@ -74,7 +74,7 @@ def commit(
         files = tuple(_listed(place, path) for path in (*written, bricks))
         begun = msgspec.structs.replace(begun, files=files)
         manifest = write_manifest(order.cohort, _with_card(place, order.study, begun, results))
-    _tidy(order, manifest, results)
+    tidy(order, manifest, results)
     return manifest
 
 
@@ -152,7 +152,7 @@ def _listed(place: Path, path: Path) -> ShardFile:
     return ShardFile(name, len(data), hashlib.sha256(data).hexdigest())
 
 
-def _tidy(order: Order, manifest: Manifest, results: Iterable[CaseResult]) -> None:
+def tidy(order: Order, manifest: Manifest, results: Iterable[CaseResult]) -> None:
     """Remove case files and pictures of cases that are no longer there, or are others now.
 
     At once, although a reader may have opened the cohort before: it keeps what it has mapped and

@@ -28,7 +28,7 @@ from MedPrepLib.ledger import Ledger
 from MedPrepLib.manifest import Manifest, read_manifest
 from MedPrepLib.pipeline import casework
 from MedPrepLib.pipeline.cases import case_results, crew_of
-from MedPrepLib.pipeline.commit import commit
+from MedPrepLib.pipeline.commit import commit, tidy
 from MedPrepLib.pipeline.order import PICTURES, SPLITS_FINAL, Order, Summary
 from MedPrepLib.pipeline.preflight import (
     recipe_of,
@@ -97,7 +97,10 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             seen = found.scanned.files_seen
             digest = _digest(order.study, results, plan, sources, found.dated, seen)
             unchanged = _is_committed(order, ledger, digest)
-            if not unchanged:
+            if unchanged:
+                # An ended run or a part of one may have left case files of other settings.
+                tidy(order, read_manifest(order.cohort), results)
+            else:
                 keep_split(order, results, plan)
                 # Whatever ends this run from here on, no later one takes its cohort for another.
                 ledger.remember(COMMITTED_NOTE, b"")

@@ -22,6 +22,7 @@ from MedPrepLib.errors import RecipeError, RunError, UnsupportedError
 from MedPrepLib.ledger import open_ledger
 from MedPrepLib.pipeline import Shard, Summary, casework, imagework, order_of, run, workers
 from MedPrepLib.progress import Step
+from MedPrepLib.verify import verify
 
 
 @pytest.fixture(autouse=True)
@@ -298,3 +299,13 @@ def test_split_and_report_are_told_when_they_begin_and_when_they_end(study: Path
     run(small_studies.order_of(study), listen, key=small_studies.KEY)
     told = [one for one in heard if one[0] in ("split", "report")]
     assert told == [("split", 0, 1), ("split", 1, 1), ("report", 0, 1), ("report", 1, 1)]
+
+
+def test_what_a_part_with_other_settings_left_is_removed_where_nothing_changed(study: Path):
+    finished(study)
+    before = contents(study / "cohort")
+    finished(study, '[pack]\ncodec = "gzip"\n', rebuild=True, shard=Shard(1, 1))
+    assert len(contents(study / "cohort")) == len(before) + 2
+    assert finished(study, rebuild=True).unchanged
+    assert contents(study / "cohort") == before
+    assert verify(study / "cohort") == ()
