@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from MedPrepLib.command.output import echo_json, plain
+from MedPrepLib.command.output import counted, echo_json, plain
 from MedPrepLib.command.progress import listener
 from MedPrepLib.progress import Step
 
@@ -48,7 +48,7 @@ def verify(cohort: Path, as_json: bool) -> int:
     elif problems:
         for problem in problems:
             click.echo(plain(f"{problem.name}: {problem.message}"))
-        click.echo(f"{len(problems)} problems: this cohort is not what was written.")
+        click.echo(f"{counted(len(problems), 'problem')}: this cohort is not what was written.")
     elif is_consolidated(cohort):
         click.echo("Intact: every case is there and gives its checksums.")
     else:

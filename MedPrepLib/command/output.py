@@ -25,6 +25,11 @@ def plain(text: str, longest: int = MAX_CELL) -> str:
     return clean if len(clean) <= longest else clean[: longest - 3] + "..."
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def quoted(path: Path) -> str:
     """A path as it is typed into a shell."""
     return shlex.quote(str(path))

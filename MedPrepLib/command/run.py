@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from MedPrepLib.command.cancel import cancelled_by
-from MedPrepLib.command.output import echo_findings, echo_json, plain, quoted
+from MedPrepLib.command.output import counted, echo_findings, echo_json, plain, quoted
 from MedPrepLib.command.progress import listener
 from MedPrepLib.findings import Severity, worst
 
@@ -165,19 +165,21 @@ def echo_summary(summary: Summary) -> None:
     """What happened, what is left out and why, and where to go on."""
     included, excluded = summary.included, summary.excluded
     if summary.unchanged:
-        click.echo(f"Nothing to do: {len(summary.results)} cases unchanged since the last run.")
+        known = counted(len(summary.results), "case")
+        click.echo(f"Nothing to do: {known} unchanged since the last run.")
     else:
         click.echo(
-            f"{len(summary.results)} cases: {len(included)} included, {len(excluded)} excluded; "
-            f"{summary.cases_done} worked on now, {len(summary.results) - summary.cases_done} "
-            f"unchanged{_pace(summary)}."
+            f"{counted(len(summary.results), 'case')}: {len(included)} included, "
+            f"{len(excluded)} excluded; {summary.cases_done} worked on now, "
+            f"{len(summary.results) - summary.cases_done} unchanged{_pace(summary)}."
         )
     codes = Counter(code for result in excluded for code in result.rejections)
     for code, count in sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])):
         click.echo(f"  {count:4d} excluded by {code}")
     review = [r for r in included if (worst(r.findings) or Severity.NOTE) >= Severity.REVIEW]
     if review:
-        click.echo(f"{len(review)} included cases should be looked at (see the report).")
+        where = "" if summary.report is None else " (see the report)"
+        click.echo(f"{counted(len(review), 'included case')} should be looked at{where}.")
     if not summary.unchanged:
         _echo_worst(summary)
     if summary.plan is not None:
@@ -216,7 +218,8 @@ def _echo_worst(summary: Summary) -> None:
     serious = [f for f in summary.findings if f.severity == Severity.REJECT]
     echo_findings(serious[:SHOWN_FINDINGS])
     if len(serious) > SHOWN_FINDINGS:
-        click.echo(f"        ... and {len(serious) - SHOWN_FINDINGS} more in the report")
+        where = "" if summary.report is None else " in the report"
+        click.echo(f"        ... and {len(serious) - SHOWN_FINDINGS} more{where}")
 
 
 def as_record(summary: Summary, status: int) -> dict[str, object]:

@@ -100,7 +100,7 @@ def test_a_flipped_bit_is_found_by_the_command_wherever_it_is(tmp_path: Path, co
         done = CliRunner().invoke(medprep, ["verify", str(tmp_path)], standalone_mode=False)
         assert done.return_value == 1
         assert path.name in done.output
-        assert "1 problems: this cohort is not what was written." in done.output
+        assert "1 problem: this cohort is not what was written." in done.output
     path.write_bytes(data)
     done = CliRunner().invoke(medprep, ["verify", str(tmp_path)], standalone_mode=False)
     assert (done.return_value, done.output.partition(":")[0]) == (0, "Intact")
