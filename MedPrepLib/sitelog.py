@@ -36,7 +36,8 @@ class SiteLog:
         What is no text, in a name of a file, say, stands there as an escape of JSON.
         """
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
-        text = json.dumps({**line, "process": os.getpid(), **details}, ensure_ascii=False)
+        said = {**line, "process": os.getpid(), **details}
+        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
         data = text.encode("utf-8", "backslashreplace") + b"\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
         try:
