@@ -32,6 +32,8 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
 
     case = draft.case
     geometry = draft.geometry
+    if not case.image.paths:
+        return _unread(task, draft)
     if case.image.kind == "file":
         path = Path(case.image.paths[0])
         draft = draft.plus(*check_file(path, case.id, max_voxels=task.study.screen.max_voxels))
@@ -40,7 +42,7 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
         try:
             geometry = read_geometry(path)
         except FileFaultError as fault:
-            return draft.plus(fault.at(case.id))
+            return _unread(task, draft.plus(fault.at(case.id)))
     if geometry is None:
         return draft.plus(catalog.NO_POSITION.at(case.id, "no grid can be made of the headers"))
     findings = list(screened(case, geometry, task.study.screen))
@@ -49,6 +51,17 @@ def screen(task: CaseTask, draft: Draft) -> Draft:
         # Said before the voxels are read: most studies leave such images out.
         findings.append(catalog.NO_READING.at(case.id, "there is no annotation of this image"))
     return replace(draft.plus(*findings), geometry=geometry)
+
+
+def _unread(task: CaseTask, draft: Draft) -> Draft:
+    """The draft of an image that could not be read: rejected, whatever the study makes of why.
+
+    The same code may be worth a note elsewhere, as for one file of many in a folder.
+    """
+    if rejections(judge(task, draft.findings), draft.case.id):
+        return draft
+    message = "there is no image to be read, whatever is accepted"
+    return draft.plus(catalog.PIXELS_UNREADABLE.at(draft.case.id, message))
 
 
 def standardize(task: CaseTask, draft: Draft) -> Draft:
@@ -60,7 +73,7 @@ def standardize(task: CaseTask, draft: Draft) -> Draft:
     try:
         volume, padding = _read_image(task, draft.case)
     except FileFaultError as fault:
-        return draft.plus(fault.at(draft.case.id))
+        return _unread(task, draft.plus(fault.at(draft.case.id)))
     except SourceChangedError as error:
         return draft.plus(catalog.SOURCE_CHANGED.at(draft.case.id, str(error)))
     except UnsupportedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -309,3 +310,24 @@ def test_what_a_part_with_other_settings_left_is_removed_where_nothing_changed(s
     assert finished(study, rebuild=True).unchanged
     assert contents(study / "cohort") == before
     assert verify(study / "cohort") == ()
+
+
+@pytest.mark.parametrize("code", ["FILE_UNREADABLE", "AMBIGUOUS_IMAGE", "NIFTI_INVALID"])
+def test_an_image_that_cannot_be_read_is_left_out_whatever_the_study_makes_of_it(
+    study: Path, code: str
+):
+    image = study / "raw" / "0.nii.gz"
+    if code == "AMBIGUOUS_IMAGE":
+        (study / "raw" / "two").mkdir()
+        for name in ("one.nii.gz", "other.nii.gz"):
+            shutil.copy(image, study / "raw" / "two" / name)
+        table = (study / "cases.csv").read_text().replace("raw/0.nii.gz", "raw/two")
+        (study / "cases.csv").write_text(table)
+    elif code == "FILE_UNREADABLE":
+        image.write_bytes(image.read_bytes()[:100])
+    else:
+        image.write_bytes(gzip.compress(bytes(400)))
+    assert codes(finished(study)) == [code]
+    done = finished(study, f'[screen.severity]\n{code} = "note"\n', rebuild=True)
+    assert len(done.included) == 1
+    assert codes(done) == ["PIXELS_UNREADABLE"]
