@@ -40,6 +40,9 @@ from MedPrepLib.tables import (
     write_json,
 )
 
+_OF_REPORTS = frozenset((".html", ".png", ".csv", ".json"))
+"""What files of a report end with."""
+
 
 def commit(
     order: Order,
@@ -153,13 +156,18 @@ def _listed(place: Path, path: Path) -> ShardFile:
 
 
 def tidy(order: Order, manifest: Manifest, results: Iterable[CaseResult]) -> None:
-    """Remove case files and pictures of cases that are no longer there, or are others now.
+    """Remove files, pages and pictures of cases that are no longer there, or are others now.
 
     At once, although a reader may have opened the cohort before: it keeps what it has mapped and
     is refused the rest. What was left out may have been left out to protect somebody.
     """
-    kept = {order.cohort / case.shard.name for case in manifest.cases}
-    for path in (order.cohort / layout.CASES_FOLDER).glob("*/*"):
+    named = (*(case.shard for case in manifest.cases), *manifest.files)
+    kept = {order.cohort / file.name for file in named}
+    written = [*(order.cohort / layout.CASES_FOLDER).glob("*/*")]
+    # Pages go with the manifest that named them, unless it was lost.
+    pages = (order.cohort / layout.REPORT_FOLDER).rglob("*")
+    written += [page for page in pages if page.suffix in _OF_REPORTS]
+    for path in written:
         if path not in kept:
             # Windows does not let go of a file that is being read: the next run removes it.
             with suppress(PermissionError):

@@ -331,3 +331,14 @@ def test_an_image_that_cannot_be_read_is_left_out_whatever_the_study_makes_of_it
     done = finished(study, f'[screen.severity]\n{code} = "note"\n', rebuild=True)
     assert len(done.included) == 1
     assert codes(done) == ["PIXELS_UNREADABLE"]
+
+
+def test_no_page_of_a_case_that_left_stays_where_the_manifest_was_lost(study: Path):
+    finished(study)
+    (study / "cohort" / "manifest.json").unlink()
+    table = (study / "cases.csv").read_text().splitlines()
+    (study / "cases.csv").write_text("\n".join(table[:-1]) + "\n")
+    finished(study)
+    assert len([*(study / "cohort" / "report" / "cases").glob("*.html")]) == 1
+    assert contents(study / "cohort") == afresh(study)
+    assert verify(study / "cohort") == ()
