@@ -126,8 +126,9 @@ def no_dicom(others: Sequence[str], headers: Sequence[SliceHeader], item: str) -
     alike = set(map(_shape, near))
     lost = [p for p in others if p.lower().endswith(DICOM_ENDINGS) or _shape(p) in alike]
     if lost:
-        files = "1 file is" if len(lost) == 1 else f"{len(lost)} files are"
-        message = f"{files} called as DICOM objects are, and no such (empty, or damaged?)"
+        one = "1 file is called like a DICOM object, and is none"
+        files = one if len(lost) == 1 else f"{len(lost)} files are called like DICOM, and are none"
+        message = f"{files} (empty, or damaged?)"
         yield catalog.FILE_UNREADABLE.at(item, message)
     if len(others) > len(lost):
         kinds = f"{sum(map(may_be_image, others))} are image files{_packed(others)}"

@@ -177,7 +177,7 @@ def test_a_dicom_tree_finds_series_by_content_whatever_files_are_called(sample, 
     assert one.case.image.geometry is not None
     packed, other = scanned.findings
     assert (packed.code, other.code) == ("FILE_UNREADABLE", "FILE_IGNORED")
-    assert "1 file is called as DICOM objects are" in packed.message
+    assert "1 file is called like a DICOM object" in packed.message
     assert "1 of" in other.message
 
 

@@ -113,7 +113,7 @@ def test_after_a_run_the_list_shows_where_eyes_are_needed(user, study):
 
 def test_words_and_states_narrow_the_list(user, study):
     user.open(study)
-    user.panel.type_text(user.ui.searchLineEdit, "p2 north")
+    user.panel.type_text(user.ui.searchLineEdit, "p2/ north")
     assert user.column(TITLE) == ["p2/c1"]
     user.open_case("p2")
     user.click("flagButton")
