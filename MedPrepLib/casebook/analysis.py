@@ -12,6 +12,7 @@ from MedPrepLib.agree import agree, first_readings, judge
 from MedPrepLib.agree.boxes import agree_boxes
 from MedPrepLib.agree.causes import explain
 from MedPrepLib.agree.disagreement import entropy_map, worst_slices
+from MedPrepLib.agree.equal import equal_masks
 from MedPrepLib.agree.lesions import counted, lesion_agreement
 from MedPrepLib.agree.sets import judge_sets
 from MedPrepLib.agree.slices import agree_slices
@@ -63,13 +64,14 @@ class CaseAnalysis:
 
     @property
     def low(self) -> tuple[Finding, ...]:
-        """A finding for each label below the threshold, by the rule of the study."""
+        """A finding for each label below the study's threshold, and for masks that are equal."""
         case, settings = self.case, self.settings
         masks = judge(self.agreement, settings, case.name) if len(case.masks) > 1 else ()
+        equal = equal_masks(self.agreement, case.name)
         others: list[BoxAgreement | SliceAgreement] = []
         for label in case.labels:
             others += (*self.boxes(label), *self.slices(label))
-        return (*masks, *judge_sets(others, settings, case.name))
+        return (*masks, *equal, *judge_sets(others, settings, case.name))
 
     def pairs(self, label: str) -> tuple[PairAgreement, ...]:
         """Every pair of masks on one label."""

@@ -9,6 +9,7 @@ from MedPrepLib.catalog.agree import (
     CONSENSUS_TIES,
     LOW_AGREEMENT,
     QUORUM_LOWERED,
+    READINGS_EQUAL,
     TIES_NOT_UNDECIDED,
 )
 from MedPrepLib.catalog.align import (
@@ -257,6 +258,7 @@ __all__ = [
     "RARE_CLASS",
     "RATER_NAMESAKE",
     "RATER_NAME_TAKEN",
+    "READINGS_EQUAL",
     "READING_COPIED",
     "READING_EMPTY",
     "READING_SHARED",

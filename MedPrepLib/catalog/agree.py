@@ -11,6 +11,12 @@ LOW_AGREEMENT = _review(
     "Raters agree less than the threshold on at least one label.",
     "Review the case together; the report shows where they differ.",
 )
+READINGS_EQUAL = _review(
+    "READINGS_EQUAL",
+    "Masks of two people are the same to the voxel: a copy, or what a program drew.",
+    "Ask where both came from; leave a copy out by a rule (ignore). Where both people began with "
+    "what a program drew, agreement says less than it seems; lower the severity if that is known.",
+)
 CONSENSUS_TIES = _note(
     "CONSENSUS_TIES",
     "Voxels or slices without a majority were decided by the tie rule, boxes without one left out.",

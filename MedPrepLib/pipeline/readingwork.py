@@ -173,6 +173,7 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
     """Measure how far raters agree, and where they do not, why."""
     from MedPrepLib.agree import agree as agreement_of
     from MedPrepLib.agree import details, judge
+    from MedPrepLib.agree.equal import equal_masks
     from MedPrepLib.agree.sets import judge_sets
     from MedPrepLib.agree.shift import find_shifts
 
@@ -182,7 +183,10 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
     if len(draft.masks) > 1:
         verdicts = {reading.rater: reading.grid for reading in draft.readings}
         agreement = agreement_of(draft.masks, names)
-        low = judge(agreement, settings, draft.case.id)
+        low = (
+            *judge(agreement, settings, draft.case.id),
+            *equal_masks(agreement, draft.case.id),
+        )
         agreement = details(draft.masks, agreement, settings, verdicts)
     draft = draft.plus(*_not_annotated(task, draft))
     shifted = find_shifts(draft.masks, agreement, settings, draft.case.id)

@@ -1,0 +1,34 @@
+"""Masks of two people that are the same to the voxel: no two people draw so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from MedPrepLib import catalog
+from MedPrepLib.agree.pairs import pairs_kind
+from MedPrepLib.findings import Finding
+from MedPrepLib.results import Agreement
+
+LEAST_VOXELS = 500
+"""Smaller structures may be drawn alike: a cube of 8 voxels an edge, a lesion of 6 mm at 0.7 mm."""
+
+
+def equal_masks(agreement: Agreement, item: str) -> Iterator[Finding]:
+    """READINGS_EQUAL for each two people with equal masks of a label that is large enough.
+
+    A file that was copied under another name looks so, and so does what a program had drawn before
+    both of them looked: either way their Dice of 1 says nothing about how well people agree.
+    """
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for pair in agreement.pairs:
+        same = pair.voxels_a == pair.voxels_b == pair.intersection
+        if same and pair.voxels_a >= LEAST_VOXELS and _two_people(pair.rater_a, pair.rater_b):
+            found[pair.rater_a, pair.rater_b].append(f"{pair.label!r} ({pair.voxels_a} voxels)")
+    for (one, other), labels in found.items():
+        message = f"{one} and {other} drew the same voxels of {', '.join(labels)}"
+        yield catalog.READINGS_EQUAL.at(item, message)
+
+
+def _two_people(rater_a: str, rater_b: str) -> bool:
+    return pairs_kind(rater_a, rater_b) != "intra"
