@@ -34,6 +34,11 @@ INDEX_NAME = "load.index"
 """Beside the manifest: where all bricks lie, so that a large cohort opens at once."""
 NEXT_FOLDER = "next"
 """Where report and tables wait for the manifest that names them; gone when a run is done."""
+PRIVATE_SUFFIX = "-private"
+LEDGER_NAME = "ledger.sqlite"
+"""In the private folder beside a cohort, from the first moment of a run."""
+SHARDS_FOLDER = "shards"
+"""In the private folder: a folder with ledger, lock and logs for each part of a run."""
 BRICK = 32
 """Edge of the bricks (HDF5 chunks) in voxels; smaller images have smaller bricks."""
 
@@ -68,6 +73,11 @@ def require_public_id(case_id: str) -> str:
             "A-Z a-z 0-9 . _ - are allowed, and not dots alone"
         )
     return case_id
+
+
+def private_folder(cohort: Path) -> Path:
+    """The folder beside a cohort that holds everything private."""
+    return cohort.with_name(cohort.name + PRIVATE_SUFFIX)
 
 
 def case_folder(case_id: str) -> str:

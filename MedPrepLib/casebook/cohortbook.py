@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from MedPrepLib import layout
 from MedPrepLib.casebook.entries import CaseEntry, with_reviews
 from MedPrepLib.casebook.opened import OpenCase
 from MedPrepLib.config import Study, parse_study
@@ -105,7 +106,7 @@ def open_cohort_book(folder: Path) -> CohortBook:
 
 def _reviews(folder: Path, study: Study) -> str:
     """Where reviews are: the cohort does not tell, the study file in the private folder does."""
-    kept = folder.with_name(folder.name + "-private") / STUDY_COPY
+    kept = layout.private_folder(folder) / STUDY_COPY
     if not kept.is_file():
         return study.reviews
     return str(tomllib.loads(kept.read_text(encoding="utf-8")).get("reviews", study.reviews))

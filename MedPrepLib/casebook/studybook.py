@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from MedPrepLib import layout
 from MedPrepLib.atomic import make_folder
 from MedPrepLib.casebook.entries import CaseEntry, with_result, with_reviews
 from MedPrepLib.casebook.opened import NotShownError, OpenCase
@@ -18,7 +19,7 @@ from MedPrepLib.identity import SiteKey, load_site_key, public_names
 from MedPrepLib.ledger import Ledger, open_ledger
 from MedPrepLib.pipeline import imagework, readingwork
 from MedPrepLib.pipeline.draft import CaseTask, Draft, first_draft, known
-from MedPrepLib.pipeline.order import LEDGER, Order, order_of
+from MedPrepLib.pipeline.order import Order, order_of
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases
 from MedPrepLib.progress import Listener, silent
 from MedPrepLib.reading import align_parts, load_placed
@@ -112,7 +113,7 @@ def _ledger(order: Order) -> Iterator[Ledger | None]:
     except OSError:  # a study on a disk that only others may write to can still be looked at
         yield None
         return
-    with open_ledger(order.private / LEDGER) as ledger:
+    with open_ledger(order.private / layout.LEDGER_NAME) as ledger:
         yield ledger
 
 

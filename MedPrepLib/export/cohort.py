@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
+from MedPrepLib import layout
 from MedPrepLib.errors import MedPrepError, RunError
 from MedPrepLib.export.datasets import to_monai, to_nnunet
 from MedPrepLib.export.images import to_nifti, to_seg_nrrd
@@ -58,7 +59,7 @@ def export_cohort(
     faces = require_no_face(cohort_dir, manifest, accept=accept_face_risk) if public else Faces()
     _require_nothing_private(cohort_dir)
     _write(open_cohort(cohort_dir), kind, target, allow_network, fold, modality)
-    private = cohort_dir.with_name(cohort_dir.name + "-private")
+    private = layout.private_folder(cohort_dir)
     if private.is_dir():
         details = {"kind": kind, "target": target.name, "cohort": manifest.root_hash}
         accepted = {"public": "yes", "faces_accepted": str(len(faces.told + faces.unknown))}

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from MedPrepLib import layout
 from MedPrepLib.config import Study, parse_study, study_text
 from MedPrepLib.errors import OrderError
 from MedPrepLib.findings import Finding
@@ -18,7 +19,6 @@ CASE_STAGES = ("screen", "standardize", "align", "agree", "consensus", "targets"
 STAGES = ("scan", *CASE_STAGES, "split", "report")
 """The stages of a run, in order; ``--from`` and ``--to`` take these names."""
 
-LEDGER = "ledger.sqlite"
 PICTURES = "pictures"
 IDENTITIES = "identities.csv"
 SPLIT_RECORD = "split.json"
@@ -26,9 +26,6 @@ SPLIT_RECORD = "split.json"
 
 SPLITS_FINAL = "splits_final.json"
 """In the cohort: the folds as nnU-Net reads them."""
-
-SHARDS = "shards"
-"""In the private folder: a folder with ledger, lock and logs for each part of a run."""
 
 STUDY_COPY = "study.toml"
 """In the private folder: the study file that the cohort was made with, as it was."""
@@ -105,12 +102,16 @@ class Order:
     @property
     def private(self) -> Path:
         """The folder beside the cohort that holds everything private."""
-        return self.cohort.with_name(self.cohort.name + "-private")
+        return layout.private_folder(self.cohort)
 
     @property
     def logs(self) -> Path:
         """The private folder that a run writes its logs to: every shard to one of its own."""
-        return self.private if self.shard is None else self.private / SHARDS / self.shard.folder
+        return (
+            self.private
+            if self.shard is None
+            else self.private / layout.SHARDS_FOLDER / self.shard.folder
+        )
 
     def wants(self, stage: str) -> bool:
         """True when the run reaches ``stage``; a shard ends with its cases."""

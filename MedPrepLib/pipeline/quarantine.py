@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from MedPrepLib import catalog
+from MedPrepLib import catalog, layout
 from MedPrepLib.errors import RunError
 from MedPrepLib.findings import Severity
 from MedPrepLib.identity import may_identify
 from MedPrepLib.ledger import Ledger, fingerprint, open_ledger
 from MedPrepLib.pipeline.draft import CaseTask
-from MedPrepLib.pipeline.order import LEDGER, Order
+from MedPrepLib.pipeline.order import Order
 from MedPrepLib.pipeline.readmitwork import (
     can_be_accepted,
     judged_paths,
@@ -166,7 +166,7 @@ def _judged(task: CaseTask) -> _Judged:
 
 
 def _kept(order: Order) -> _Kept:
-    path = order.private / LEDGER
+    path = order.private / layout.LEDGER_NAME
     if path.is_file():
         with open_ledger(path) as ledger:
             record = ledger.recall(_NOTE)

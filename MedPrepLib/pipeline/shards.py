@@ -21,10 +21,11 @@ import msgspec
 from MedPrepLib.atomic import FILE_MODE, make_folder
 from MedPrepLib.errors import RunError
 from MedPrepLib.identity import SiteKey
+from MedPrepLib.layout import LEDGER_NAME, SHARDS_FOLDER
 from MedPrepLib.ledger import Ledger, open_ledger
 from MedPrepLib.pipeline.draft import CaseTask
 from MedPrepLib.pipeline.lock import locked, require_unlocked
-from MedPrepLib.pipeline.order import LEDGER, SHARDS, Order, Shard
+from MedPrepLib.pipeline.order import Order, Shard
 from MedPrepLib.results import CaseResult
 
 UNSETTLED = "unsettled"
@@ -46,7 +47,11 @@ def by_size(tasks: Sequence[CaseTask]) -> list[CaseTask]:
 def held(order: Order) -> Iterator[Ledger]:
     """The ledger to work with, held against everybody who would write the same."""
     if order.shard is None:
-        with locked(order.private), open_ledger(order.private / LEDGER) as ledger, ExitStack() as s:
+        with (
+            locked(order.private),
+            open_ledger(order.private / LEDGER_NAME) as ledger,
+            ExitStack() as s,
+        ):
             for folder in _folders(order):
                 s.enter_context(locked(folder))
             yield ledger
@@ -54,7 +59,7 @@ def held(order: Order) -> Iterator[Ledger]:
     folder = make_folder(order.logs)
     with locked(folder):
         require_unlocked(order.private)
-        with open_ledger(folder / LEDGER, base=order.private / LEDGER) as ledger:
+        with open_ledger(folder / LEDGER_NAME, base=order.private / LEDGER_NAME) as ledger:
             yield ledger
 
 
@@ -64,7 +69,7 @@ def other_keys(order: Order, key: SiteKey) -> list[bytes]:
     Machines without a common home folder would each make a key of their own, and nothing of one
     would be found again by the others.
     """
-    shards = order.private / SHARDS
+    shards = order.private / SHARDS_FOLDER
     own = shards / f"{_KEY}{key.key_id}"
     others = {path for path in shards.glob(f"{_KEY}*") if path != own}
     if order.shard is not None and not others:
@@ -73,7 +78,7 @@ def other_keys(order: Order, key: SiteKey) -> list[bytes]:
 
 
 def _folders(order: Order) -> list[Path]:
-    shards = order.private / SHARDS
+    shards = order.private / SHARDS_FOLDER
     if not shards.is_dir():
         return []
     return sorted(folder for folder in shards.iterdir() if _NAME.fullmatch(folder.name))
@@ -96,7 +101,7 @@ def take_headers(order: Order, ledger: Ledger) -> None:
     """Give a ledger without headers those that a shard read."""
     if order.shard is None and not ledger.has_headers():
         for folder in _folders(order):
-            if ledger.copy_headers(folder / LEDGER):
+            if ledger.copy_headers(folder / LEDGER_NAME):
                 return
 
 
@@ -112,9 +117,9 @@ def shard_results(
     if order.shard is not None or not inputs:
         return found
     for folder in _folders(order):
-        if not (folder / LEDGER).is_file():
+        if not (folder / LEDGER_NAME).is_file():
             continue
-        with open_ledger(folder / LEDGER) as part:
+        with open_ledger(folder / LEDGER_NAME) as part:
             for case, seen, result in part.rows(recipe):
                 if inputs.get(case) == seen:
                     found[case] = msgspec.json.decode(result, type=CaseResult)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from MedPrepLib.formats.files import SUFFIXES
+from MedPrepLib.layout import LEDGER_NAME, PRIVATE_SUFFIX, SHARDS_FOLDER
 
 _NO_TEXT = "a name that is no text in any encoding we know"
 
@@ -42,7 +43,8 @@ def listings_below(folder: Path, without: Path | None = None) -> Iterator[Listin
 
     Symbolic links, FIFOs, sockets, devices, hidden files, DICOMDIR and what a system keeps for
     itself are passed over: a link may lead out of the source or in circles, and opening a FIFO
-    blocks. A folder that is mounted a second time below itself is not entered again.
+    blocks. Nor are cohorts entered that lie there, and their private folders; nor is a folder that
+    is mounted a second time below itself.
     """
     if without is not None and folder.is_relative_to(without):
         return
@@ -112,7 +114,18 @@ def _listed(folder: str) -> tuple[Listing, list[str]]:
                 folders += [name] if name.lower() not in IGNORED_FOLDERS else []
             elif entry.is_symlink():
                 links += 1
-    return _stamped(folder, files, links), folders
+    return _stamped(folder, files, links), _without_cohorts(folder, folders)
+
+
+def _without_cohorts(folder: str, names: list[str]) -> list[str]:
+    """The folders but for cohorts that were made there, each of which a private folder follows."""
+    private = {n for n in names if n.endswith(PRIVATE_SUFFIX) and _is_private(prefix(folder) + n)}
+    made = private | {name.removesuffix(PRIVATE_SUFFIX) for name in private}
+    return [name for name in names if name not in made]
+
+
+def _is_private(folder: str) -> bool:
+    return any(os.path.lexists(prefix(folder) + name) for name in (LEDGER_NAME, SHARDS_FOLDER))
 
 
 def _stamped(folder: str, files: dict[str, os.DirEntry[str]], links: int) -> Listing:
@@ -161,8 +174,9 @@ def contents_of(folder: Path) -> Contents:
     ignored = IGNORED_NAMES | IGNORED_FOLDERS
     names = sorted(n for n in entries if n[0] != "." and is_text(n) and n.lower() not in ignored)
     files = [n for n in names if entries[n].is_file(follow_symlinks=False)]
-    folders = [n for n in names if entries[n].is_dir(follow_symlinks=False)]
     base = prefix(str(folder))
+    folders = [n for n in names if entries[n].is_dir(follow_symlinks=False)]
+    folders = _without_cohorts(base, folders)
     return Contents(
         tuple(base + name for name in files),
         tuple(folder / name for name in folders),
