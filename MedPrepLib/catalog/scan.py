@@ -20,7 +20,8 @@ MASK_IGNORED = _review(
     "MASK_IGNORED",
     "Files in a folder of masks are not read: their format or their place is none that is known.",
     "Save them as .seg.nrrd, NIfTI, NRRD, MetaImage or DICOM, as masks/<rater>.* or "
-    "masks/<rater>/<label>.*, leave them out by a rule (ignore), or move them away.",
+    "masks/<rater>/<label>.*, leave them out by a rule (ignore), or move them away; folders of "
+    "masks that are called otherwise are named by masks at the source.",
 )
 MASK_UNMATCHED = _review(
     "MASK_UNMATCHED",

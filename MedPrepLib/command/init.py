@@ -24,6 +24,11 @@ KINDS = {
 SHOWN = 8
 NO_LABELS = "no names of structures were found in masks: write yours under [labels]"
 
+NO_MASKS = (
+    "no masks were found: they are looked for in a folder masks beside each image; where yours is "
+    'called otherwise, name it at the source, as in masks = "contours"'
+)
+
 
 class Plan(NamedTuple):
     """What the study file will say."""
@@ -34,6 +39,7 @@ class Plan(NamedTuple):
     modality: str
     labels: tuple[SeenLabel, ...]
     chosen: dict[str, Any]
+    masks: str = ""
 
 
 @click.command()
@@ -64,7 +70,8 @@ def init(folder: Path, labels: str | None, interview: bool) -> None:
     path.write_text(_text(plan, path.name), encoding="utf-8")
     click.echo(f"Wrote {path}.")
     unnamed = () if labels or seen.labels or interview else (NO_LABELS,)
-    for problem in (*seen.problems, *unnamed):
+    unmasked = (NO_MASKS,) if seen.kind == "folders" and not (seen.raters or seen.labels) else ()
+    for problem in (*seen.problems, *unmasked, *unnamed):
         click.echo(f"To do: {plain(problem)}")
     click.echo(f"Next: check sources and labels in it, then  medprep run {quoted(path)}")
 
@@ -91,6 +98,8 @@ def _listed(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def _guess(folder: Path, seen: Survey, labels: str | None) -> Plan:
+    from MedPrepLib.config.settings.sources import MASK_FOLDER
+
     return Plan(
         name=(folder.resolve().name or "study")[:64],
         kind=seen.kind,
@@ -98,6 +107,7 @@ def _guess(folder: Path, seen: Survey, labels: str | None) -> Plan:
         modality="" if seen.modalities or not seen.volumes else "?",
         labels=_named(labels, seen) if labels else seen.labels or _named("lesion", seen),
         chosen={},
+        masks="" if seen.masks.lower() == MASK_FOLDER else seen.masks,
     )
 
 
@@ -149,7 +159,7 @@ def _asked(plan: Plan) -> Plan:
         ),
     }
     known = Survey("dicom", ".", labels=plan.labels)
-    return Plan(name, kind, path, modality, _named(labels, known), chosen)
+    return Plan(name, kind, path, modality, _named(labels, known), chosen, plan.masks)
 
 
 def _text(plan: Plan, source: str) -> str:
@@ -160,6 +170,8 @@ def _text(plan: Plan, source: str) -> str:
     lines = ["[[sources]]", f"kind = {toml_text(plan.kind)}", f"path = {toml_text(plan.path)}"]
     if plan.kind == "dicom":
         lines.append('center = "center-1"  # or centers = "centers.csv", a table of them')
+    if plan.masks:
+        lines.append(f"masks = {toml_text(plan.masks)}  # the folder of masks in a case folder")
     if plan.modality == "?":
         lines.append('# modality = "CT"  # files that are not DICOM do not say what they are')
     elif plan.modality:

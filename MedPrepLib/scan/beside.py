@@ -8,7 +8,7 @@ from pathlib import Path
 
 from MedPrepLib import catalog
 from MedPrepLib.findings import Finding
-from MedPrepLib.scan.casefolder import IMAGE_NAME, MASK_FOLDER
+from MedPrepLib.scan.casefolder import IMAGE_NAME
 from MedPrepLib.scan.found import Drawn, ImageFound
 from MedPrepLib.scan.headers import linked, unlisted
 from MedPrepLib.scan.walk import Contents, contents_of, image_suffix
@@ -16,8 +16,12 @@ from MedPrepLib.scan.walk import Contents, contents_of, image_suffix
 
 @dataclass
 class Above:
-    """Counts what lies in the folders above cases, while they are gone through."""
+    """Counts what lies in the folders above cases, while they are gone through.
 
+    ``called``: the name of folders of masks.
+    """
+
+    called: str
     strays: int = 0
     masks: int = 0
     links: int = 0
@@ -29,7 +33,7 @@ class Above:
         self.links += len(there.links)
         self.strays += sum(map(_is_image, there.files))
         for folder in there.folders:
-            if folder.name.lower() == MASK_FOLDER:
+            if folder.name.lower() == self.called.lower():
                 self.masks += 1
             else:
                 yield folder
@@ -37,7 +41,7 @@ class Above:
     def findings(self, called: str) -> Iterator[Finding]:
         """What is said of all that, about the source."""
         if self.masks:
-            folders = f"{self.masks} folder{'s' * (self.masks > 1)} called {MASK_FOLDER}"
+            folders = f"{self.masks} folder{'s' * (self.masks > 1)} called {self.called}"
             lie = "lie" if self.masks > 1 else "lies"
             message = f"{folders} {lie} where a case, a patient or a center should be"
             yield catalog.MASK_UNMATCHED.at(called, message)
@@ -70,7 +74,7 @@ def beside_image(
     there = f"{' and '.join(kinds)} beside the image {'is' if len(files + folders) == 1 else 'are'}"
     if drawn.masks or drawn.boxes or drawn.slices or image.annotations:
         return (catalog.FILE_IGNORED.at("", f"{there} not read"),)
-    message = f"no masks lie in the folder {MASK_FOLDER}, and {there} not read"
+    message = f"no masks lie in the folder {masks.name}, and {there} not read"
     return (catalog.MASK_IGNORED.at("", message),)
 
 

@@ -13,23 +13,28 @@ from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import find_image, may_be_image, nothing
 from MedPrepLib.scan.walk import Contents, is_folder, stem
 
-MASK_FOLDER = "masks"
 IMAGE_NAME = "image"
 
 _NO_IMAGE = (catalog.FILE_MISSING.code, catalog.FILE_UNREADABLE.code)
 
 
-def mask_folder(folder: Path, own: Contents) -> Path:
-    """The folder of masks in a case folder, however it is capitalized; it need not exist."""
-    masks = folder / MASK_FOLDER
-    named = [sub for sub in own.folders if sub.name.lower() == MASK_FOLDER]
+def mask_folder(folder: Path, own: Contents, name: str) -> Path:
+    """The folder of masks in a case folder, however ``name`` is capitalized; it need not exist."""
+    masks = folder / name
+    named = [sub for sub in own.folders if sub.name.lower() == name.lower()]
     return masks if masks in named or not named else named[0]
 
 
 def image_of_case(
-    folder: Path, own: Contents, item: str, reader: HeaderReader, screen: Screen, part: str
+    folder: Path,
+    own: Contents,
+    masks: Path,
+    item: str,
+    reader: HeaderReader,
+    screen: Screen,
+    part: str,
 ) -> ImageFound:
-    """``image/`` or ``image.*`` if there is one, else the one image outside the folder of masks.
+    """``image/`` or ``image.*`` if there is one, else the one image outside the folder ``masks``.
 
     ``own``: what lies in ``folder``. Links are not followed; where one may be the image, no other
     file is taken for it.
@@ -50,7 +55,7 @@ def image_of_case(
     linked = [name for name in links if may_be_image(name)]
     if named or (len(files) == 1 and not linked):
         return find_image(Path((named or files)[0]), item, reader, screen, part)
-    found = find_image(folder, item, reader, screen, part, mask_folder(folder, own))
+    found = find_image(folder, item, reader, screen, part, masks)
     return _unless_linked(found, links, item)
 
 

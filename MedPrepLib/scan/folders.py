@@ -12,7 +12,7 @@ from MedPrepLib.cohort import Case, Patient
 from MedPrepLib.config.settings import FolderSource, Screen
 from MedPrepLib.findings import Finding
 from MedPrepLib.scan.beside import Above, beside_image
-from MedPrepLib.scan.casefolder import MASK_FOLDER, image_of_case, mask_folder
+from MedPrepLib.scan.casefolder import image_of_case, mask_folder
 from MedPrepLib.scan.found import Candidate, Drawn, ImageFound
 from MedPrepLib.scan.headers import HeaderReader, linked
 from MedPrepLib.scan.image import nothing
@@ -31,11 +31,11 @@ def scan_folders(
     """One candidate per ``center/patient/case`` folder below ``root``.
 
     The image is ``image.*``, a folder ``image`` of DICOM files, or whatever single image lies
-    in the case folder, but for its folder ``masks``. Center and patient are the folders' names;
+    in the case folder, but for its folder of masks. Center and patient are the folders' names;
     age and sex come from DICOM. What lies above the case folders and is not read, folders that
     cannot be listed and links in place of folders are findings about ``called``.
     """
-    above = Above()
+    above = Above(source.masks)
     for center in above.folders(contents_of(root)):
         for patient in above.folders(contents_of(center)):
             for folder in above.folders(contents_of(patient)):
@@ -47,7 +47,7 @@ def scan_folders(
 
 def _drawn(masks: Path, own: Contents, source: FolderSource) -> Drawn:
     """What lies in the folder of masks of a case; a link in its place is told and not followed."""
-    links = sum(name.lower() == MASK_FOLDER for name in own.links)
+    links = sum(name.lower() == source.masks.lower() for name in own.links)
     drawn = Drawn()
     if is_folder(masks):
         about = masks.parent.parts[-2:]
@@ -64,9 +64,9 @@ def _case_in(
 ) -> Candidate:
     center, patient = folder.parts[-3:-1]
     item = f"{center}/{patient}/{folder.name}"
-    masks = mask_folder(folder, own)
+    masks = mask_folder(folder, own, source.masks)
     drawn = _drawn(masks, own, source)
-    image = image_of_case(folder, own, item, reader, screen, source.part)
+    image = image_of_case(folder, own, masks, item, reader, screen, source.part)
     beside = beside_image(folder, own, masks, image, drawn)
     image = msgspec.structs.replace(image, findings=(*image.findings, *beside))
     person = msgspec.structs.replace(image.patient, id=patient, center=center, issuer="")

@@ -12,11 +12,12 @@ from typing import Literal
 
 import msgspec
 
+from MedPrepLib.config.settings.sources import MASK_FOLDER
 from MedPrepLib.dicom.headers import SliceHeader, is_dicom, read_header
 from MedPrepLib.errors import ReadError
 from MedPrepLib.labels import normalized_name
 from MedPrepLib.masks.objects import LABELMAP_SEG_CLASS, RTSTRUCT_CLASS, SEG_CLASS
-from MedPrepLib.scan.casefolder import IMAGE_NAME, MASK_FOLDER
+from MedPrepLib.scan.casefolder import IMAGE_NAME
 from MedPrepLib.scan.table import REQUIRED
 from MedPrepLib.scan.walk import Listing, contents_of, image_suffix, listings_below, prefix, stem
 from MedPrepLib.survey.masks import names_in, values_in
@@ -30,6 +31,22 @@ MAX_READ = 5
 """Mask files without names whose voxels are read."""
 
 MAX_NAME = 64
+_LIKE_MASKS = frozenset(
+    [
+        "annotation",
+        "annotations",
+        "contour",
+        "contours",
+        "label",
+        "labels",
+        "mask",
+        "rtstruct",
+        "seg",
+        "segmentation",
+        "segmentations",
+        "segs",
+    ]
+)
 _ANNOTATED = frozenset({RTSTRUCT_CLASS, SEG_CLASS, LABELMAP_SEG_CLASS})
 
 
@@ -61,6 +78,8 @@ class Survey:
     volumes: int = 0
     """Image files other than DICOM, which do not say what modality they are."""
     problems: tuple[str, ...] = ()
+    masks: str = MASK_FOLDER
+    """What the folders of masks in case folders are called."""
 
 
 def survey(folder: Path) -> Survey | None:
@@ -73,7 +92,8 @@ def survey(folder: Path) -> Survey | None:
     if found is None:
         return None
     kind, path, problems = found
-    drawn = _drawn(kind, folder / path, volumes, headers)
+    called = _mask_folder(folder / path, paths) if kind == "folders" else MASK_FOLDER
+    drawn = _drawn(kind, folder / path, volumes, headers, called)
     masks = [mask for _, mask in drawn]
     seen = Counter(h.modality for h in headers if h.modality and h.sop_class_uid not in _ANNOTATED)
     return Survey(
@@ -83,9 +103,10 @@ def survey(folder: Path) -> Survey | None:
         bounded=files >= MAX_FILES,
         modalities=tuple(seen.most_common()),
         raters=tuple(Counter(rater for rater, _ in drawn if rater).most_common()),
-        labels=_nnunet_labels(folder / path) if kind == "nnunet" else _labels(masks),
+        labels=_nnunet_labels(folder / path) if kind == "nnunet" else _labels(masks, called),
         volumes=len({*volumes} - {str(mask) for mask in masks}),
         problems=problems,
+        masks=called,
     )
 
 
@@ -144,6 +165,16 @@ def _kind(
     return None
 
 
+def _mask_folder(root: Path, paths: Sequence[str]) -> str:
+    """What folders of masks are called in case folders: as we do, else by the likeliest word."""
+    inside = [Path(path) for path in paths if Path(path).is_relative_to(root)]
+    below = [path.relative_to(root).parts for path in inside]
+    inner = Counter(parts[3] for parts in below if len(parts) > 4)
+    likely = [name for name, _ in inner.most_common() if name.lower() in _LIKE_MASKS]
+    ours = [name for name in inner if name.lower() == MASK_FOLDER]
+    return next(iter((*ours, *likely)), MASK_FOLDER)
+
+
 def _said_of_strays(volumes: Sequence[str]) -> tuple[str, ...]:
     if not volumes:
         return ()
@@ -192,7 +223,7 @@ def _said_of_columns(path: Path, missing: Sequence[str]) -> tuple[str, ...]:
 
 
 def _drawn(
-    kind: Kind, root: Path, volumes: Sequence[str], headers: Sequence[SliceHeader]
+    kind: Kind, root: Path, volumes: Sequence[str], headers: Sequence[SliceHeader], called: str
 ) -> list[tuple[str, Path]]:
     """Mask files with the names of their raters, where these are known."""
     if kind == "table":
@@ -200,8 +231,8 @@ def _drawn(
     if kind == "nnunet":
         return []
     objects = [Path(h.path) for h in headers if h.sop_class_uid in _ANNOTATED]
-    below = [Path(path) for path in volumes if MASK_FOLDER in Path(path).parts]
-    return [*((_rater(path), path) for path in below), *(("", path) for path in objects)]
+    below = [Path(path) for path in volumes if called in Path(path).parts]
+    return [*((_rater(path, called), path) for path in below), *(("", path) for path in objects)]
 
 
 def _drawn_in_table(path: Path) -> Iterator[tuple[str, Path]]:
@@ -217,19 +248,19 @@ def _drawn_in_table(path: Path) -> Iterator[tuple[str, Path]]:
         return
 
 
-def _rater(mask: Path) -> str:
-    """Whose a file below masks/ is; a second reading (name@2) is the same person's."""
-    place = len(mask.parts) - 1 - mask.parts[::-1].index(MASK_FOLDER)
+def _rater(mask: Path, called: str) -> str:
+    """Whose a file below a folder of masks is; a second reading (name@2) is the same person's."""
+    place = len(mask.parts) - 1 - mask.parts[::-1].index(called)
     first = mask.parts[place + 1]
     return (first if place + 2 < len(mask.parts) else stem(first)).partition("@")[0]
 
 
-def _labels(masks: Sequence[Path]) -> tuple[SeenLabel, ...]:
+def _labels(masks: Sequence[Path], called: str) -> tuple[SeenLabel, ...]:
     """Names by how many files hold them; numbers where no file has names."""
     names: Counter[str] = Counter()
     spelled: dict[str, Counter[str]] = {}
     for path in masks[:MAX_MASKS]:
-        for name in names_in(path) or _folder_label(path):
+        for name in names_in(path) or _folder_label(path, called):
             key = normalized_name(name)
             if key and len(name) <= MAX_NAME:
                 names[key] += 1
@@ -244,10 +275,10 @@ def _labels(masks: Sequence[Path]) -> tuple[SeenLabel, ...]:
     return tuple(SeenLabel(f"label-{value}", value, values[value]) for value in sorted(values))
 
 
-def _folder_label(path: Path) -> tuple[str, ...]:
+def _folder_label(path: Path, called: str) -> tuple[str, ...]:
     """The label of ``masks/<rater>/<label>.nii.gz``."""
     parts = path.parts
-    return (stem(path.name),) if len(parts) > 2 and parts[-3] == MASK_FOLDER else ()
+    return (stem(path.name),) if len(parts) > 2 and parts[-3] == called else ()
 
 
 def _nnunet_labels(root: Path) -> tuple[SeenLabel, ...]:

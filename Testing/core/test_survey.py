@@ -16,6 +16,7 @@ from MedPrepLib.formats.segnrrd import write_seg_nrrd
 from MedPrepLib.geometry import Geometry
 from MedPrepLib.images import Volume
 from MedPrepLib.sample.niftifile import write_nifti
+from MedPrepLib.scan import scan
 from MedPrepLib.segmentation import Segment, Segmentation
 from MedPrepLib.survey import survey
 
@@ -64,6 +65,29 @@ def test_folders_tell_raters_and_the_names_they_gave(folders) -> None:
         ("liver", 1, 4),
         ("tumor", 2, 2),
     ]
+
+
+@pytest.mark.parametrize("name", ["mask", "Labels", "segmentation"])
+def test_masks_in_folders_of_another_name_are_found_and_the_study_says_so(
+    folders, tmp_path, name: str
+) -> None:
+    for masks in list(folders.glob("raw/*/*/*/masks")):
+        masks.rename(masks.with_name(name))
+    assert "ana (2), ben (2)" in init(folders)
+    (source,) = load_study(folders / "study.toml").sources
+    assert source.masks == name
+    scanned = scan(load_study(folders / "study.toml"), folders)
+    for candidate in scanned.candidates:
+        assert [r.rater for r in candidate.case.readings] == ["ana", "ben@2"]
+        assert candidate.findings == ()
+
+
+def test_masks_that_lie_nowhere_are_something_to_do(folders) -> None:
+    for masks in list(folders.glob("raw/*/*/*/masks")):
+        masks.rename(masks.with_name("by-hand"))
+    told = init(folders, "--labels", "liver")
+    assert "no masks were found" in told
+    assert 'masks = "contours"' in told
 
 
 def test_init_ends_with_the_command_to_type_next(folders) -> None:

@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from MedPrepLib.config.settings.base import Section
 
+MASK_FOLDER = "masks"
+
 
 class Annotation(Section, frozen=True):
     """How the files called by one annotation name are to be read, or the folder of one rater."""
@@ -61,6 +63,14 @@ class FolderSource(SourceSection, frozen=True, tag="folders"):
             "station, patient"
         ),
     ] = ""
+    masks: Annotated[
+        str,
+        Meta(
+            description="what the folder of masks in a case folder is called, however capitalized",
+            min_length=1,
+            max_length=64,
+        ),
+    ] = MASK_FOLDER
     part: Annotated[
         str, Meta(description='the volume meant where series hold several: "b800", "echo1"')
     ] = ""
