@@ -27,15 +27,17 @@ def unmatched_folders(masks: Path, known: Collection[str], called: str) -> Itera
     waiting = [("", contents_of(masks))]
     while waiting:
         name, there = waiting.pop()
-        loose += sum(meaning_of(path) is not None for path in there.files)
-        links += len(there.links)
-        refused += [there.refused] * bool(there.refused)
+        read = name in known  # with what raters have in it, though other cases lie below it
+        if not read:
+            loose += sum(meaning_of(path) is not None for path in there.files)
+            links += len(there.links)
+            refused += [there.refused] * bool(there.refused)
         for sub in there.folders:
-            called_ = f"{name}/{sub.name}" if name else sub.name
-            if called_ in above:
-                waiting.append((called_, contents_of(sub)))
-            elif called_ not in known and _holds_masks(sub):
-                folders.append(called_)
+            path = f"{name}/{sub.name}" if name else sub.name
+            if path in above:
+                waiting.append((path, contents_of(sub)))
+            elif not read and path not in known and _holds_masks(sub):
+                folders.append(path)
     yield from _folders_said(sorted(folders), called)
     yield from _loose_said(loose, called)
     yield from (*linked(links, called), *unlisted(refused, called))

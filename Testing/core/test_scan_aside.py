@@ -217,6 +217,16 @@ def test_masks_of_a_tree_that_match_no_case_are_named_on_the_site_only(tmp_path)
     assert loose.message == "1 mask file lies in no folder of a case"
 
 
+def test_masks_of_a_case_that_has_cases_below_it_are_not_called_unmatched(tmp_path) -> None:
+    write_series(tmp_path / "raw/a", 5)
+    write_series(tmp_path / "raw/a/late", 5)
+    for name in ("a/ana", "a/ben/lesion"):
+        nifti(tmp_path / f"masks/{name}.nii.gz")
+    scanned = found(tmp_path, TREE)
+    raters = {c.case.id: [r.rater for r in c.case.readings] for c in scanned.candidates}
+    assert (raters, scanned.findings) == ({"a": ["ana", "ben"], "a/late": []}, ())
+
+
 @posix
 @pytest.mark.fault("F26")
 @pytest.mark.parametrize("name", ["a", "a/ct"])
