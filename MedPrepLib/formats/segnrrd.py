@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,18 +89,22 @@ def as_labels(array: VoxelArray) -> VoxelArray:
 
 def distinct_names(names: Sequence[str]) -> list[str]:
     """The names in order; the second "x" becomes "x #2", or the next number that nobody has."""
-    taken: set[str] = set(names)
-    seen: set[str] = set()
+    given = frozenset(names)
+    numbered: dict[str, Iterator[str]] = {}
     result: list[str] = []
     for name in names:
-        other = name
-        if name in seen:
-            numbers = (f"{name} #{number}" for number in itertools.count(2))
-            other = next(made for made in numbers if made not in taken)
-        seen.add(name)
-        taken.add(other)
-        result.append(other)
+        if name in numbered:
+            result.append(next(numbered[name]))
+        else:
+            numbered[name] = _numbered(name, given)
+            result.append(name)
     return result
+
+
+def _numbered(name: str, given: frozenset[str]) -> Iterator[str]:
+    """``x #2``, ``x #3``..., without those that are given; no other name makes any of these."""
+    made = (f"{name} #{number}" for number in itertools.count(2))
+    return (other for other in made if other not in given)
 
 
 def plain_name(name: str) -> str:

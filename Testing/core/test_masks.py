@@ -15,7 +15,7 @@ from MedPrepLib.errors import GeometryError
 from MedPrepLib.findings import rejects
 from MedPrepLib.formats.faults import FileFaultError
 from MedPrepLib.formats.files import read_volume
-from MedPrepLib.formats.segnrrd import read_seg_nrrd, write_seg_nrrd
+from MedPrepLib.formats.segnrrd import distinct_names, read_seg_nrrd, write_seg_nrrd
 from MedPrepLib.geometry import LPS_TO_RAS, Geometry
 from MedPrepLib.images import Volume, to_nibabel, to_sitk
 from MedPrepLib.labels import Label, LabelSchema, Terminology, distinct_color
@@ -173,6 +173,13 @@ def test_old_files_with_one_layer_per_segment_and_no_values_are_read(tmp_path):
     np.testing.assert_array_equal(found.mask("liver #2"), b)
     (united,) = load(path).segmentations
     np.testing.assert_array_equal(united.mask("liver"), a | b)
+
+
+def test_names_that_stand_twice_get_numbers_that_nobody_has_however_many_they_are():
+    names = ("a", "a", "a #2", "a", "a #2")
+    assert distinct_names(names) == ["a", "a #3", "a #2", "a #4", "a #2 #2"]
+    many = distinct_names(["GTV"] * 100_000)  # twenty minutes if each counts from 2 on
+    assert (len(set(many)), many[-1]) == (100_000, "GTV #100000")
 
 
 # --- plain label maps -------------------------------------------------------------------------
