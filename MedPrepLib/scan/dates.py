@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -56,10 +57,9 @@ def _places(dates: Mapping[Reading, date]) -> dict[Reading, int]:
     days: dict[str, list[date]] = defaultdict(list)
     for (_, rater), day in dates.items():
         days[rater].append(day)
-    return {
-        (case, rater): 1 + sum(other < day for other in days[rater])
-        for (case, rater), day in dates.items()
-    }
+    for of_rater in days.values():
+        of_rater.sort()
+    return {key: 1 + bisect_left(days[key[1]], day) for key, day in dates.items()}
 
 
 def _dates(path: Path, shown: str) -> dict[Reading, date]:
