@@ -30,6 +30,7 @@ from MedPrepLib.scan.walk import (
     listings_below,
 )
 
+_NUMBER = re.compile(r"\d+")
 _ARCHIVES = (".7z", ".bz2", ".gz", ".iso", ".rar", ".tar", ".tgz", ".xz", ".zip")
 
 
@@ -136,10 +137,10 @@ def no_dicom(others: Sequence[str], headers: Sequence[SliceHeader], item: str) -
         yield catalog.FILE_IGNORED.at(item, message)
 
 
-def _shape(path: str) -> str:
-    """The path with whatever number its file has."""
-    file = Path(path)
-    return str(file.with_name(re.sub(r"\d+", "0", file.name)))
+def _shape(path: str) -> tuple[str, str]:
+    """The folder and the name of a file, with whatever numbers the name has."""
+    folder = folder_of(path)
+    return folder, _NUMBER.sub("0", path[len(folder) :])
 
 
 def _packed(paths: Sequence[str]) -> str:
