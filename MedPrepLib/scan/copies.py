@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from hashlib import file_digest
 
@@ -29,9 +30,10 @@ def without_copies(
     kept: list[SeriesGroup] = []
     seen: dict[str, set[Hashable]] = {}
     objects = sorted((g for g in groups if g.kind in OBJECTS), key=lambda g: g.headers[0].path)
-    uids = [group.headers[0].sop_uid for group in objects]
-    for group, uid in zip(objects, uids, strict=True):
-        if uid and uids.count(uid) > 1:
+    count = Counter(group.headers[0].sop_uid for group in objects)
+    for group in objects:
+        uid = group.headers[0].sop_uid
+        if uid and count[uid] > 1:
             content = _content(group.headers[0])
             if content in seen.setdefault(uid, set()):
                 continue
