@@ -57,7 +57,7 @@ def unit_faults(fields: Mapping[str, str], grid: Geometry) -> Iterator[FileFault
     Axes outside space have units of their own, of time or of nothing.
     """
     stated = fields.get("space units", fields.get("units", ""))
-    units = {word.strip() for word in re.findall(r'"([^"]*)"', stated)} - _FINE_UNITS
+    units = {word.strip().lower() for word in re.findall(r'"([^"]*)"', stated)} - _FINE_UNITS
     if units:
         spacing = " x ".join(f"{x:g}" for x in grid.spacing)
         known = ", ".join(sorted(_LENGTHS.get(unit, "another unit") for unit in units))

@@ -112,6 +112,7 @@ def test_an_order_of_bytes_that_is_not_said_is_not_guessed(tmp_path):
     ("units", "said"),
     [
         ('space units: "mm" "mm" "mm"\n', ""),
+        ('space units: "MM" "Millimeters" "mm"\n', ""),
         ('space units: "" "" ""\n', ""),
         ('units: "mm" "mm" "mm"\n', ""),
         ('space units: "m" "m" "m"\n', "meters"),
