@@ -16,6 +16,7 @@ from MedPrepLib.dicom.facts import scan_facts
 from MedPrepLib.dicom.headers import SliceHeader
 from MedPrepLib.dicom.series import SeriesGroup, describe_objects, group_series
 from MedPrepLib.findings import Finding, rejects
+from MedPrepLib.hiccups import is_hiccup
 from MedPrepLib.scan.copies import OBJECTS, without_copies
 from MedPrepLib.scan.found import ImageFound
 from MedPrepLib.scan.headers import HeaderReader
@@ -62,9 +63,9 @@ def find_image(
 def _missing(path: Path, item: str) -> Finding:
     try:
         link = path.is_symlink()
-    except OSError as error:  # a folder above it may not be entered, or its name is too long
-        denied = isinstance(error, PermissionError)
-        kind = catalog.ACCESS_DENIED if denied else catalog.FILE_MISSING
+    except OSError as error:  # closed folder above it, name too long, drive that is away
+        kind = catalog.SOURCE_OFFLINE if is_hiccup(error) else catalog.FILE_MISSING
+        kind = catalog.ACCESS_DENIED if isinstance(error, PermissionError) else kind
         return kind.at(item, f"the image cannot be reached: {error.strerror}")
     if link:
         why = "the image is a symbolic link, which is not followed"

@@ -21,6 +21,7 @@ from faults.somebody import nobody
 from scene.case_samples import write_study
 
 from MedPrepLib import atomic
+from MedPrepLib.config.settings import Screen
 from MedPrepLib.errors import RecipeError, RunError
 from MedPrepLib.identity import SiteKey, public_names
 from MedPrepLib.pipeline import casework, order_of, preflight, run, workers
@@ -28,6 +29,7 @@ from MedPrepLib.pipeline.crew import LocalCrew
 from MedPrepLib.pipeline.tasks import case_tasks, scan_cases, watched
 from MedPrepLib.progress import silent
 from MedPrepLib.scan.headers import HeaderReader
+from MedPrepLib.scan.image import find_image
 from MedPrepLib.scan.walk import listing_of
 from MedPrepLib.verify import verify
 
@@ -192,6 +194,24 @@ def test_a_drive_that_hiccups_during_the_scan_costs_a_try_or_a_file_and_not_the_
     assert len(headers) == read
     assert [f.code for f in found] == ([] if read else ["FILE_UNREADABLE"])
     assert all("Input/output error" in f.message for f in found)
+
+
+@pytest.mark.fault("F8")
+def test_an_image_on_a_drive_that_is_away_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    def away(call):
+        def calling(name, *arguments, **more):
+            if Path(name).name == "image.nii.gz":
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
+            return call(name, *arguments, **more)
+
+        return calling
+
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, away(getattr(os, name)))
+    image = find_image(tmp_path / "image.nii.gz", "c1", HeaderReader(None, ()), Screen())
+    (finding,) = image.findings
+    assert (finding.code, finding.severity.word) == ("SOURCE_OFFLINE", "reject")
+    assert finding.message == f"the image cannot be reached: {os.strerror(errno.ESTALE)}"
 
 
 @pytest.mark.fault("F10")
