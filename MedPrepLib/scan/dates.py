@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def reading_order(
     there = {case.id: case for case in cases}
     readings = {(case.id, rater) for case in there.values() for rater in case.raters}
     dates = {
-        key if key in readings else _as_scanned(key, there): day
+        key if key in readings else _as_scanned(key, there, readings): day
         for key, day in _dates(path, shown).items()
     }
     unknown = len(dates.keys() - readings)
@@ -46,11 +46,19 @@ def reading_order(
     return _places({key: day for key, day in dates.items() if key in readings}), findings
 
 
-def _as_scanned(key: Reading, cases: Mapping[str, Case]) -> Reading:
-    """The reading whose rater is named as the file is, which may be called after its case."""
+def _as_scanned(key: Reading, cases: Mapping[str, Case], readings: Collection[Reading]) -> Reading:
+    """The reading whose rater is named as the file is, which may be called after its case.
+
+    A tree takes all folders in a case's name for names of it, the folder convention the last.
+    """
     name, rater = key
     patient = cases[name].patient.id if name in cases else ""
-    return name, rater_without(rater, (patient, name, *name.split("/")))
+    folders = name.split("/")
+    for about in ((name, folders[-1]), (name, *folders)):
+        found = name, rater_without(rater, (patient, *about))
+        if found in readings:
+            return found
+    return key
 
 
 def _places(dates: Mapping[Reading, date]) -> dict[Reading, int]:

@@ -145,13 +145,13 @@ def test_a_rule_of_the_study_file_says_whose_a_file_is(tmp_path: Path) -> None:
 
 def test_dates_of_readings_may_name_raters_as_the_files_do(tmp_path: Path) -> None:
     masks = image(tmp_path, "4711")
-    for rater in ("4711_ana", "ben"):
+    for rater in ("4711_ana", "ben", "north_4711"):
         draw_mask(masks / f"{rater}.nii.gz", slice(4, 10), slice(4, 10))
     text = 'name = "s"\n[[sources]]\nkind = "folders"\npath = "raw"\n[labels.tumor]\nvalue = 3\n'
     cases = [candidate.case for candidate in scan(parse_study(text), tmp_path, None).candidates]
     table = tmp_path / "dates.csv"
-    rows = ("4711_ana,2026-01-01", "ben,2026-01-02")
+    rows = ("4711_ana,2026-01-01", "ben,2026-01-02", "north_4711,2026-01-03")
     table.write_text("case,rater,date\n" + "".join(f"north/4711/c1,{row}\n" for row in rows))
     order, findings = reading_order(table, cases, "dates.csv")
-    assert order == {("north/4711/c1", "ana"): 1, ("north/4711/c1", "ben"): 1}
+    assert order == {("north/4711/c1", rater): 1 for rater in ("ana", "ben", "north")}
     assert findings == ()
