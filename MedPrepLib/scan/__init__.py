@@ -29,6 +29,7 @@ from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.nnunet import EXPECTED_NNUNET, scan_nnunet
 from MedPrepLib.scan.rules import unused
 from MedPrepLib.scan.table import scan_table
+from MedPrepLib.scan.unmatched import CaseFolders, unmatched_in
 
 __all__ = ["Candidate", "Scanned", "require_sources", "scan"]
 
@@ -50,12 +51,15 @@ def scan(
     reader = HeaderReader(ledger, study.screen.key_tags, on_files)
     candidates: list[Candidate] = []
     findings: list[Finding] = []
+    folders: list[CaseFolders] = []
     for index, source in enumerate(study.sources):
         count = len(candidates)
         used: set[str] = set()
         for found in _scan_source(source, index, base, reader, study):
             if isinstance(found, Finding):
                 findings.append(found)
+            elif isinstance(found, CaseFolders):
+                folders.append(found)
             else:
                 used.update(found.rules)
                 whole = with_data_files(msgspec.structs.replace(found, rules=()))
@@ -66,6 +70,7 @@ def scan(
             findings += tables[index].unused(_called(index))
         if len(candidates) == count:
             findings.append(catalog.SOURCE_EMPTY.at(_called(index), _expected(source)))
+    findings += unmatched_in(folders)
     _require_distinct(candidates)
     candidates.sort(key=lambda c: c.case.id)
     return Scanned(tuple(candidates), tuple(findings), reader.files_seen, reader.headers_read)
@@ -73,7 +78,7 @@ def scan(
 
 def _scan_source(
     source: Source, index: int, base: Path, reader: HeaderReader, study: Study
-) -> Iterator[Candidate | Finding]:
+) -> Iterator[Candidate | Finding | CaseFolders]:
     root = base / source.path
     if isinstance(source, TableSource):
         yield from scan_table(source, root, reader, study.screen, _called(index))

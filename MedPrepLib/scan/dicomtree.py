@@ -22,7 +22,7 @@ from MedPrepLib.scan.headers import HeaderReader
 from MedPrepLib.scan.image import annotation_readings, found_volumes, no_dicom
 from MedPrepLib.scan.parts import Shared, part_name, shared_out
 from MedPrepLib.scan.readings import drawn_in
-from MedPrepLib.scan.unmatched import unmatched_folders
+from MedPrepLib.scan.unmatched import CaseFolders
 from MedPrepLib.scan.walk import listings_below
 
 
@@ -33,14 +33,14 @@ def scan_dicom_tree(
     reader: HeaderReader,
     screen: Screen,
     called: str,
-) -> Iterator[Candidate | Finding]:
+) -> Iterator[Candidate | Finding | CaseFolders]:
     """One candidate per image series below ``root``, however files are named and nested.
 
     A series of several volumes makes a case of each, called after it. Segmentation objects go to
     the series (and volume) they refer to; ``masks`` may hold a folder of mask
     files per case. Image files of other formats are counted in a note: nothing in such a tree
     tells images from masks, which the folder convention and a table do. Findings that belong to
-    no case are about ``called``.
+    no case are about ``called``. Where there is a folder of masks, what its folders may be called.
     """
     headers, others, unreadable = reader.read(listings_below(root, masks), called)
     yield from unreadable
@@ -60,7 +60,7 @@ def scan_dicom_tree(
             said = (finding.about(one.case.id) for finding in copies)
             yield msgspec.structs.replace(one, findings=(*one.findings, *said))
     if masks:
-        yield from unmatched_folders(masks, known, called)
+        yield CaseFolders(masks, frozenset(known), called)
     yield from no_dicom(others, headers, called)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from MedPrepLib import catalog
 from MedPrepLib.findings import Finding
@@ -13,6 +14,28 @@ from MedPrepLib.scan.walk import contents_of, listings_below, prefix
 
 _NAMED = 20
 """So many names stand in a finding; the others are counted."""
+
+
+class CaseFolders(NamedTuple):
+    """The folder of masks of a source, and what the folders of its cases in it may be called."""
+
+    masks: Path
+    known: frozenset[str]
+    called: str
+    """The source."""
+
+
+def unmatched_in(found: Iterable[CaseFolders]) -> Iterator[Finding]:
+    """What lies in folders of masks and is of no case of any source: several may share one.
+
+    Findings are about the first of the sources that share a folder.
+    """
+    shared: dict[Path, list[CaseFolders]] = {}
+    for each in found:
+        shared.setdefault(each.masks.resolve(), []).append(each)
+    for first, *others in shared.values():
+        known = first.known.union(*(other.known for other in others))
+        yield from unmatched_folders(first.masks, known, first.called)
 
 
 def unmatched_folders(masks: Path, known: Collection[str], called: str) -> Iterator[Finding]:

@@ -227,6 +227,19 @@ def test_masks_of_a_case_that_has_cases_below_it_are_not_called_unmatched(tmp_pa
     assert (raters, scanned.findings) == ({"a": ["ana", "ben"], "a/late": []}, ())
 
 
+def test_trees_that_share_a_folder_of_masks_know_the_cases_of_each_other(tmp_path) -> None:
+    for name in ("raw/a/ct", "south/b/ct"):
+        write_series(tmp_path / name, 5)
+    for name in ("a/ct/ana", "b/ct/ana", "c/ct/ana"):
+        nifti(tmp_path / f"masks/{name}.nii.gz")
+    south = f"{TREE}\n[[sources]]\n{TREE}".replace('"raw"', '"south"', 1)
+    scanned = found(tmp_path, south.replace('"masks"', '"south/../masks"', 1))
+    assert [[r.rater for r in c.case.readings] for c in scanned.candidates] == [["ana"], ["ana"]]
+    (finding,) = scanned.findings
+    assert (finding.item, finding.code) == ("source 1", "MASK_UNMATCHED")
+    assert finding.message == '1 folder of masks matches no case: "c"'
+
+
 @posix
 @pytest.mark.fault("F26")
 @pytest.mark.parametrize("name", ["a", "a/ct"])
