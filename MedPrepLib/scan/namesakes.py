@@ -18,6 +18,10 @@ UNNAMED = "unnamed"
 SHORTEST = 3
 """Letters and digits; shorter names of patients and cases stand in a rater's by accident."""
 
+SHORTEST_NUMBER = 4
+"""Digits of a patient that are cut out of a longer name: ``reader_001`` reads patient 001, too, and
+is no other reader there."""
+
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = " _-.,;^()[]"
 
@@ -32,7 +36,8 @@ def rater_without(rater: str, about: Iterable[str]) -> str:
     wanted = [_words(known_id(each)) for each in about]
     left = name
     for words in wanted:
-        left = _cut(left, words) if _is_long(words) else left
+        cut = _is_long(words) and (not _is_short_number(words) or words == _words(name))
+        left = _cut(left, words) if cut else left
     rest = _words(left)
     if wanted and _is_long(rest) and set(rest) <= set(wanted[0]):
         left = ""
@@ -43,6 +48,12 @@ def rater_without(rater: str, about: Iterable[str]) -> str:
 
 def _is_long(words: Sequence[str]) -> bool:
     return sum(map(len, words)) >= SHORTEST
+
+
+def _is_short_number(words: Sequence[str]) -> bool:
+    """True for a number so short that raters may have it in their names."""
+    text = "".join(words)
+    return text.isdecimal() and len(text) < SHORTEST_NUMBER
 
 
 def _cut(name: str, words: Sequence[str]) -> str:
