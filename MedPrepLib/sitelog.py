@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from MedPrepLib.atomic import FILE_MODE
 
 LOG = "run.log"
@@ -31,13 +33,13 @@ class SiteLog:
         self.path = private / LOG
 
     def write(self, event: str, **details: Any) -> None:
-        """Append an event; details are plain values.
+        """Append an event; details are plain values, and structs of them.
 
         What is no text, in a name of a file, say, stands there as an escape of JSON.
         """
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
         said = {**line, "process": os.getpid(), **details}
-        text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(msgspec.to_builtins(said), ensure_ascii=False, separators=(",", ":"))
         data = text.encode("utf-8", "backslashreplace") + b"\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import logging
 import os
 import shutil
 import subprocess
@@ -332,6 +334,19 @@ def test_an_image_that_cannot_be_read_is_left_out_whatever_the_study_makes_of_it
     done = finished(study, f'[screen.severity]\n{code} = "note"\n', rebuild=True)
     assert len(done.included) == 1
     assert codes(done) == ["PIXELS_UNREADABLE"]
+
+
+def test_what_libraries_said_in_a_run_stands_counted_in_the_private_log(study: Path, monkeypatch):
+    def warned(_task: object, draft: object) -> object:
+        logging.getLogger("pydicom").warning("MUSTERMANN in (0010,0010)")
+        return draft
+
+    monkeypatch.setitem(casework.STEPS, "recheck", warned)
+    assert finished(study).cases_done == 2
+    *_, last = (study / "cohort-private" / "run.log").read_text().splitlines()
+    said = json.loads(last)
+    assert said["event"] == "run finished"
+    assert said["libraries"] == [{"category": "pydicom WARNING", "tag": "(0010,0010)", "count": 2}]
 
 
 def test_no_page_of_a_case_that_left_stays_where_the_manifest_was_lost(study: Path):
