@@ -1,6 +1,7 @@
 """Files of a case that may not be read by whoever runs MedPrep: told apart from damaged ones.
 
-Rights change without a trace in size and time of a file, so that the ledger cannot notice.
+Rights also come from groups, from folders above and from servers; such ones change without a trace
+in what the ledger compares of a file, so that it cannot notice.
 """
 
 from __future__ import annotations
@@ -42,5 +43,7 @@ def _denied(paths: Iterable[str], item: str) -> Iterator[Finding]:
 
 def _is_denied(path: str) -> bool:
     """True for a file that is there; where a folder hides it, its fingerprint tells."""
-    there = os.access(path, os.F_OK, effective_ids=_AS_THIS_ACCOUNT)
-    return there and not os.access(path, os.R_OK, effective_ids=_AS_THIS_ACCOUNT)
+    # In this order, for nearly all files may be read: a tree has many images without annotations.
+    if os.access(path, os.R_OK, effective_ids=_AS_THIS_ACCOUNT):
+        return False
+    return os.access(path, os.F_OK, effective_ids=_AS_THIS_ACCOUNT)
