@@ -224,6 +224,21 @@ def test_a_case_is_opened_blinded_when_the_box_is_ticked_before(user, tmp_path):
     }  # fmt: skip
 
 
+def test_a_reading_that_is_left_out_is_named_unless_names_are_hidden(user, tmp_path):
+    """Who knows the two raters would know the one by the name of the other."""
+    study = write_study(tmp_path)
+    masks = tmp_path / "raw" / "north" / "p1" / "c1" / "masks"
+    (masks / "eva.nii.gz").write_bytes((masks / "eva.nii.gz").read_bytes()[:100])
+    user.open(study)
+    user.open_case("p1")
+    assert "eva is left out: " in user.told
+    user.open(study)
+    user.click("blindedCheckBox")
+    user.open_case("p1")
+    assert re.search(r"One reading is left out: [A-Z].*\.", user.told), user.told
+    assert "eva" not in user.told
+
+
 def test_a_threshold_of_ones_own_is_used_at_once(opened):
     opened.click("advancedCollapsibleButton")
     opened.ui.thresholdSpinBox.setValue(0.5)

@@ -71,22 +71,39 @@ def left_out(desk: Any) -> list[str]:
     case = desk.case
     found = []
     for finding in case.findings:
-        rater = finding.item.removeprefix(f"{case.title}/").removeprefix("scene/")
+        rater = finding.item.removeprefix(f"{case.name}/").removeprefix("scene/")
         if finding.severity < Severity.REVIEW or rater == finding.item:
             continue
         unseen = rater not in case.raters and rater not in case.verdicts
         if unseen or finding.code == "LABEL_UNKNOWN":
-            who = desk.name_of(rater) if rater in case.raters else rater
-            what = named(desk, finding.message)
             said = (
                 _("{rater}, a part is left out: {why}")
                 if not unseen
                 else _("{rater} is left out: {why}")
             )
-            found.append(said.format(rater=who, why=what))
+            found.append(said.format(rater=_who(desk, rater), why=_why(desk, finding, rater)))
     rest = len(found) - MOST_SAID
     more = [counted(rest, _("and one more"), _("and {count} more"))] if rest > 0 else []
     return [*found[:MOST_SAID], *more]
+
+
+def _who(desk: Any, rater: str) -> str:
+    """What a rater is called; one without a number is not named where names are hidden.
+
+    The others would be known by who is missing among them.
+    """
+    hidden = desk.blinded and rater not in desk.case.raters
+    return _("One reading") if hidden else str(desk.name_of(rater))
+
+
+def _why(desk: Any, finding: Any, rater: str) -> str:
+    """The message of a finding, or what its code means where the message may name a rater."""
+    from MedPrepLib.catalog import find_kind
+
+    numbered = not desk.blinded or rater in desk.case.raters
+    told = named(desk, finding.message) if numbered else ""
+    kind = find_kind(finding.code)
+    return told or (kind.meaning if kind is not None else "")
 
 
 def is_close(first: Any, second: Any) -> bool:
