@@ -113,7 +113,7 @@ class Session:
         else:
             self.desk = Desk.lay_out(self.scene, case, settings, blinded=blinded)
         self.problems = () if self.stale else take_up(self.desk, self.review, book.store)
-        self._kept = self.desk.fingerprint(self._fixes(case.name))
+        self._kept = self.desk.fingerprint()
         self._update_entry(case.name)
         return self.desk
 
@@ -159,11 +159,13 @@ class Session:
         """
         desk = self._desk()
         name, settings, blinded = self._how_shown()
-        fixes = desk.case.fixes | {rater} if fixed else desk.case.fixes - {rater}
+        before = desk.case.fixes
+        fixes = before | {rater} if fixed else before - {rater}
         case = self._book().read(name, fixes)
         self.close_case()
         desk = self.put_on_desk(case, settings, blinded=blinded)
         self.review = msgspec.structs.replace(self.review, fixes=tuple(sorted(fixes)))
+        self._kept = desk.fingerprint(before)
         return desk
 
     # --- reviews ------------------------------------------------------------------------------

@@ -510,6 +510,27 @@ def test_a_grid_that_another_reviewer_fixed_is_used_as_a_run_uses_it(scene, tmp_
     assert summary.included[0].consensus.method == "review by eva, version 1 (from majority)"
 
 
+def test_an_approval_stays_when_another_reviewer_fixes_a_grid_while_the_case_is_read(
+    scene, tmp_path
+):
+    study = write_study(tmp_path, elsewhere=True)
+    session = reviewing(scene, study)
+    open_first(session).decide(Consensus())
+    session.save("approved")
+    session.close_case()
+    name = session.entries[0].name
+    case = session.read(name)
+    other = reviewing(scene, study, "max")
+    open_first(other)
+    other.fix_grid("ben")
+    other.close_case()
+    session.put_on_desk(case)
+    assert not session.has_changes()
+    session.close_case()
+    versions = session.book.store.history(name, "eva")
+    assert [review.verdict for review in versions] == ["approved"]
+
+
 def test_boxes_are_merged_shown_saved_and_found_again(session, study):
     desk = open_first(session)
     desk.decide(Consensus())
