@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from MedPrepLib import catalog
 from MedPrepLib.agree.pairs import pairs_kind
+from MedPrepLib.config.settings import Agree
 from MedPrepLib.findings import Finding
 from MedPrepLib.results import Agreement
 
-LEAST_VOXELS = 500
-"""Smaller structures may be drawn alike: a cube of 8 voxels an edge, a lesion of 6 mm at 0.7 mm."""
 
-
-def equal_masks(agreement: Agreement, item: str) -> Iterator[Finding]:
+def equal_masks(agreement: Agreement, settings: Agree, item: str) -> Iterator[Finding]:
     """READINGS_EQUAL for each two people with equal masks of a label that is large enough.
+
+    Small structures may be drawn alike: ``settings.equal_voxels`` says what is large enough.
 
     A file that was copied under another name looks so, and so does what a program had drawn before
     both of them looked: either way their Dice of 1 says nothing about how well people agree.
@@ -23,7 +23,11 @@ def equal_masks(agreement: Agreement, item: str) -> Iterator[Finding]:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pair in agreement.pairs:
         same = pair.voxels_a == pair.voxels_b == pair.intersection
-        if same and pair.voxels_a >= LEAST_VOXELS and _two_people(pair.rater_a, pair.rater_b):
+        if (
+            same
+            and pair.voxels_a >= settings.equal_voxels
+            and _two_people(pair.rater_a, pair.rater_b)
+        ):
             found[pair.rater_a, pair.rater_b].append(f"{pair.label!r} ({pair.voxels_a} voxels)")
     for (one, other), labels in found.items():
         message = f"{one} and {other} drew the same voxels of {', '.join(labels)}"

@@ -67,7 +67,7 @@ class CaseAnalysis:
         """A finding for each label below the study's threshold, and for masks that are equal."""
         case, settings = self.case, self.settings
         masks = judge(self.agreement, settings, case.name) if len(case.masks) > 1 else ()
-        equal = equal_masks(self.agreement, case.name)
+        equal = equal_masks(self.agreement, settings, case.name)
         others: list[BoxAgreement | SliceAgreement] = []
         for label in case.labels:
             others += (*self.boxes(label), *self.slices(label))

@@ -185,7 +185,7 @@ def agree(task: CaseTask, draft: Draft) -> Draft:
         agreement = agreement_of(draft.masks, names)
         low = (
             *judge(agreement, settings, draft.case.id),
-            *equal_masks(agreement, draft.case.id),
+            *equal_masks(agreement, settings, draft.case.id),
         )
         agreement = details(draft.masks, agreement, settings, verdicts)
     draft = draft.plus(*_not_annotated(task, draft))

@@ -185,6 +185,15 @@ class Agree(Section, frozen=True):
             "which value the threshold judges; consensus: every rater against it", "LOW_AGREEMENT"
         ),
     ] = "worst_pair"
+    equal_voxels: Annotated[
+        int,
+        limit(
+            "masks of two people that are equal ask for a look from this size on",
+            "READINGS_EQUAL",
+            unit="voxels",
+            ge=1,
+        ),
+    ] = 500
     surfaces: Annotated[bool, Meta(description="measure distances between surfaces, too")] = True
     tolerance_mm: Annotated[
         float, Meta(gt=0, le=50, description="surfaces within this are equal (surface Dice), mm")
