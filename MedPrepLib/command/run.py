@@ -136,13 +136,16 @@ def run(
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes.")
 @click.pass_context
 def demo(context: click.Context, folder: Path, workers: int) -> int:
-    """Write the sample study to FOLDER and run it: the whole job in a minute."""
+    """Write the sample study to FOLDER and run it: the whole job in a minute.
+
+    What an older MedPrep left there is made again.
+    """
     from MedPrepLib.command.start import write_sample_study
 
     study = folder / "study.toml"
     if not study.is_file():
         write_sample_study(folder)
-    status: int = context.invoke(run, study=study, workers=workers, fail_on="never")
+    status: int = context.invoke(run, study=study, workers=workers, fail_on="never", rebuild=True)
     return status
 
 

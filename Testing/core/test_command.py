@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from core.small_studies import STUDY, write_study
 
 from MedPrepLib.command import medprep
 from MedPrepLib.config import load_study
@@ -135,3 +136,13 @@ def test_init_writes_a_valid_study_for_what_it_sees(tmp_path, files: list[str], 
     assert study.schema().names == ("liver", "liver tumor")
     result = CliRunner().invoke(medprep, ["init", str(tmp_path)])
     assert "exists already" in str(result.exception)
+
+
+def test_the_demo_makes_again_what_an_older_version_left(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "demo", [{"case": "c0", "patient": "p0"}])
+    study = folder / "study.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    answer("demo", folder, "--workers", 1)
+    study.write_text(STUDY + "[agree]\nthreshold = 0.9\n", encoding="utf-8")
+    answer("run", study, "--workers", 1, status=3)
+    answer("demo", folder, "--workers", 1)
