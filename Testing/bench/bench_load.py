@@ -421,7 +421,7 @@ def warm_rows(table, folder, cases):
 
 
 def shares_of_lz4(medians):
-    """How near lz4 comes to raw; the target is that of a training loader, which makes batches."""
+    """How near lz4 comes to raw; the target is that of a training loop, which wants floats."""
     for what in BARE + LOADERS:
         if f"bricks raw{what}" in medians:
             share = medians[f"bricks raw{what}"] / medians[f"bricks lz4{what}"]
@@ -430,8 +430,8 @@ def shares_of_lz4(medians):
             print(f"{f'lz4 beside raw{what}':<48}{share:21.2f}x{shown:>12}{missed}")
 
 
-BARE = ("", ", 2 threads reading ahead", ", as float32 in [0, 1]")
-LOADERS = (", tensors", ", float32 tensors")
+BARE = ("", ", as float32 in [0, 1]", ", tensors")
+LOADERS = (", 2 threads reading ahead", ", float32 tensors")
 TENSORS = "bricks raw, float32 tensors"
 NNUNET = "nnU-Net's loader"
 
