@@ -31,13 +31,13 @@ case_names = "given"
 """
 
 
-def image(folder: Path, patient: str = "p1", seed: int = 0) -> Path:
-    """The image of a patient's only case; the folder for its masks."""
-    case = folder / "raw" / "north" / patient / "c1"
-    (case / "masks").mkdir(parents=True)
+def image(folder: Path, patient: str = "p1", seed: int = 0, case: str = "c1") -> Path:
+    """The image of a patient's case; the folder for its masks."""
+    here = folder / "raw" / "north" / patient / case
+    (here / "masks").mkdir(parents=True)
     voxels = np.random.default_rng(seed).integers(0, 500, GRID.shape).astype(np.int16)
-    write_nifti(case / "image.nii.gz", Volume(voxels, GRID))
-    return case / "masks"
+    write_nifti(here / "image.nii.gz", Volume(voxels, GRID))
+    return here / "masks"
 
 
 def finished(

@@ -9,12 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
+from core import issued_series
 from core.drawn_readings import draw_box, draw_mask, finished, image
 from core.small_studies import KEY
-from dicom_files import set_pixels, write_series
-from pydicom.uid import generate_uid
 
 from MedPrepLib.config import parse_study
 from MedPrepLib.describe import describe
@@ -106,40 +104,16 @@ def test_the_card_of_files_is_the_card_of_the_run_also_without_masks(tmp_path: P
 
 
 # --- patients -----------------------------------------------------------------------------------
-STUDY = """
-name = "issuers"
-[[sources]]
-kind = "dicom"
-path = "raw"
-center = "north"
-[labels.lesion]
-value = 1
-[screen.severity]
-NO_READING = "note"
-[report]
-pictures = false
-[split]
-test_fraction = 0.34
-folds = 2
-[privacy]
-min_group = 3
-"""
+STUDY = f'name = "issuers"\n{issued_series.STUDY}test_fraction = 0.34\n[privacy]\nmin_group = 3\n'
 
 
 def add(
     folder: Path, name: str, patient: str, issuer: str, sex: str, age: str, day: str = ""
 ) -> None:
-    rng = np.random.default_rng([ord(c) for c in name])
-
-    def edit(ds, k: int) -> None:
-        ds.PatientID, ds.IssuerOfPatientID = patient, issuer
-        ds.PatientSex, ds.PatientAge = sex, age
-        ds.StudyDate, ds.ManufacturerModelName = day, "Aera"
-        ds.StudyInstanceUID = generate_uid(entropy_srcs=[name])
-        ds.FrameOfReferenceUID = generate_uid(entropy_srcs=[name, "frame"])
-        set_pixels(ds, rng.integers(0, 4096, (ds.Rows, ds.Columns)).astype(np.uint16))
-
-    write_series(folder / "raw" / name, 4, edit)
+    issued_series.add(
+        folder, name, patient, issuer,
+        PatientSex=sex, PatientAge=age, StudyDate=day, ManufacturerModelName="Aera",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

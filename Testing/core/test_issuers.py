@@ -6,13 +6,11 @@ import itertools
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
+from core.issued_series import STUDY, add
 from core.small_studies import KEY
-from dicom_files import set_pixels, write_series
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.uid import generate_uid
 
 from MedPrepLib.cohort import Case, ImageSource, Patient, Scan
 from MedPrepLib.config import parse_study
@@ -89,39 +87,8 @@ def test_public_names_do_not_change_when_the_id_arrives_with_its_issuer() -> Non
 
 
 # --- whole runs -------------------------------------------------------------------------------
-STUDY = """
-name = "issuers"
-seed = {seed}
-[[sources]]
-kind = "dicom"
-path = "raw"
-center = "north"
-[labels.lesion]
-value = 1
-[screen.severity]
-NO_READING = "note"
-[report]
-pictures = false
-[split]
-test_fraction = 0.4
-folds = 2
-"""
-
-
-def add(folder: Path, name: str, patient: str, issuer: str = "") -> None:
-    rng = np.random.default_rng([ord(c) for c in name])
-
-    def edit(ds, k: int) -> None:
-        ds.PatientID, ds.IssuerOfPatientID = patient, issuer
-        ds.StudyInstanceUID = generate_uid(entropy_srcs=[name])
-        ds.FrameOfReferenceUID = generate_uid(entropy_srcs=[name, "frame"])
-        set_pixels(ds, rng.integers(0, 4096, (ds.Rows, ds.Columns)).astype(np.uint16))
-
-    write_series(folder / "raw" / name, 4, edit)
-
-
 def finished(folder: Path, seed: int = 0) -> Summary:
-    text = STUDY.format(seed=seed)
+    text = f'name = "issuers"\nseed = {seed}\n{STUDY}test_fraction = 0.4\n'
     return run(Order(parse_study(text), text, folder, folder / "cohort", workers=1), key=KEY)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from core import drawn_readings
+from core.drawn_readings import GRID
 
 from MedPrepLib.command import medprep
 from MedPrepLib.config import parse_study
 from MedPrepLib.config.template import toml_text
 from MedPrepLib.errors import ConfigError, RunError
 from MedPrepLib.findings import Severity
-from MedPrepLib.geometry import Geometry
 from MedPrepLib.identity import SiteKey, may_identify
 from MedPrepLib.images import Volume
 from MedPrepLib.pipeline import Order, Summary, run
@@ -31,37 +32,23 @@ from MedPrepLib.review.readmissions import (
 )
 from MedPrepLib.sample.niftifile import write_nifti
 
-GRID = Geometry((20, 18, 12), (1.0, 1.0, 2.0), (-10.0, 5.0, 100.0))
 CASE = "north_p1_c1"
-STUDY = """
-name = "wanted"
-[[sources]]
-kind = "folders"
-path = "raw"
-modality = "MR"
-[labels.tumor]
-value = 3
-[privacy]
-case_names = "given"
-[split]
-test_fraction = 0
+REST = """test_fraction = 0
 [report]
 pictures = false
 [agree]
 surfaces = false
 """
+STUDY = drawn_readings.STUDY + REST
 ONLY_CT = '[screen]\nmodalities = ["CT"]\n'
 WHY = "it shows the same region, take it"
 
 
 def write_case(folder: Path, case: str = "c1", patient: str = "p1") -> Path:
     """An MR image with one mask; the folder of masks."""
-    here = folder / "raw" / "north" / patient / case
-    (here / "masks").mkdir(parents=True)
-    voxels = np.random.default_rng(0).integers(0, 500, GRID.shape).astype(np.int16)
-    write_nifti(here / "image.nii.gz", Volume(voxels, GRID))
-    write_nifti(here / "masks" / "ana.nii.gz", Volume(block(slice(4, 8)), GRID))
-    return here / "masks"
+    masks = drawn_readings.image(folder, patient, case=case)
+    drawn_readings.draw_mask(masks / "ana.nii.gz", slice(4, 10), slice(4, 8))
+    return masks
 
 
 def block(i: slice) -> np.ndarray:
