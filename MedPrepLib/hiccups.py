@@ -7,9 +7,12 @@ errors are worth another try, a few times, and everything else is not.
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from MedPrepLib.errors import ReadError
 
 Result = TypeVar("Result")
 
@@ -44,3 +47,13 @@ def patiently(function: Callable[[], Result], waits_s: tuple[float, ...] | None 
                 raise
         time.sleep(wait_s)
     return function()
+
+
+def answered(function: Callable[[], Result]) -> Result:
+    """The same for reading a file: ReadError where a drive stays away, other errors as they are."""
+    try:
+        return patiently(function)
+    except OSError as error:
+        if not is_hiccup(error):
+            raise
+        raise ReadError(f"a drive says: {os.strerror(error.errno or 0)}") from None

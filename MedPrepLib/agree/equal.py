@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from MedPrepLib import catalog
-from MedPrepLib.agree.pairs import pairs_kind
+from MedPrepLib.agree.pairs import person
 from MedPrepLib.config.settings import Agree
 from MedPrepLib.findings import Finding
 from MedPrepLib.results import Agreement
@@ -23,16 +23,9 @@ def equal_masks(agreement: Agreement, settings: Agree, item: str) -> Iterator[Fi
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pair in agreement.pairs:
         same = pair.voxels_a == pair.voxels_b == pair.intersection
-        if (
-            same
-            and pair.voxels_a >= settings.equal_voxels
-            and _two_people(pair.rater_a, pair.rater_b)
-        ):
+        two = person(pair.rater_a) != person(pair.rater_b)
+        if same and two and pair.voxels_a >= settings.equal_voxels:
             found[pair.rater_a, pair.rater_b].append(f"{pair.label!r} ({pair.voxels_a} voxels)")
     for (one, other), labels in found.items():
         message = f"{one} and {other} drew the same voxels of {', '.join(labels)}"
         yield catalog.READINGS_EQUAL.at(item, message)
-
-
-def _two_people(rater_a: str, rater_b: str) -> bool:
-    return pairs_kind(rater_a, rater_b) != "intra"

@@ -15,7 +15,7 @@ from MedPrepLib.dicom.stack import SAME_POSITION_MM, Stack
 from MedPrepLib.dicom.stored import stored_bytes
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
-from MedPrepLib.hiccups import is_hiccup, patiently
+from MedPrepLib.hiccups import answered
 
 
 def without_duplicates(
@@ -64,12 +64,8 @@ def content_of(header: SliceHeader) -> Hashable:
     What cannot be read is no copy of anything; a drive that hiccups is asked again.
     """
     try:
-        pixels = sha256(patiently(lambda: stored_bytes(header))).digest()
+        pixels = sha256(answered(lambda: stored_bytes(header))).digest()
     except ReadError:
-        return (header.path, header.frame)
-    except OSError as error:
-        if not is_hiccup(error):
-            raise
         return (header.path, header.frame)
     scale = (header.slope, header.intercept, header.transfer_syntax, header.pixel_length)
     return (header.position, *scale, pixels)

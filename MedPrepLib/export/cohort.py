@@ -19,7 +19,7 @@ from MedPrepLib.trail import TRAIL, Trail
 
 Kind = Literal["hdf5", "lmdb", "nnunet", "monai", "nifti", "seg.nrrd"]
 KINDS: tuple[str, ...] = get_args(Kind)
-PRIVATE_FILES = ("ledger.sqlite", "identities.csv", "run.log", "workers.log", TRAIL)
+PRIVATE_FILES = (layout.LEDGER_NAME, "identities.csv", "run.log", "workers.log", TRAIL)
 
 
 def export_cohort(

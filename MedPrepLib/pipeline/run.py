@@ -96,10 +96,11 @@ def run(order: Order, listen: Listener = silent, key: SiteKey | None = None) -> 
             listen(Step("report", 0, 1))
             seen = found.scanned.files_seen
             digest = _digest(order.study, results, plan, sources, found.dated, seen)
-            unchanged = _is_committed(order, ledger, digest)
-            if unchanged:
+            committed = _committed_before(order, ledger, digest)
+            unchanged = committed is not None
+            if committed is not None:
                 # An ended run or a part of one may have left case files of other settings.
-                tidy(order, read_manifest(order.cohort), results)
+                tidy(order, committed, results)
             else:
                 keep_split(order, results, plan)
                 # Whatever ends this run from here on, no later one takes its cohort for another.
@@ -168,17 +169,18 @@ def _begun(order: Order, ledger: Ledger) -> bool:
     return (order.cohort / MANIFEST_NAME).is_file() or any(True for _ in ledger.results())
 
 
-def _is_committed(order: Order, ledger: Ledger, digest: bytes) -> bool:
-    """True when the cohort on disk is what this run would write: no older one, and no file lost."""
+def _committed_before(order: Order, ledger: Ledger, digest: bytes) -> Manifest | None:
+    """The manifest on disk where it is what this run would write: no older one, no file lost."""
     if order.repeats("report"):
-        return False
+        return None
     try:
         manifest = read_manifest(order.cohort)
     except CohortError:
-        return False
+        return None
     if ledger.recall(COMMITTED_NOTE) != _committed(digest, manifest):
-        return False
-    return all(is_whole(order.cohort, file, deep=False) for file in manifest.files)
+        return None
+    whole = all(is_whole(order.cohort, file, deep=False) for file in manifest.files)
+    return manifest if whole else None
 
 
 def _committed(digest: bytes, manifest: Manifest) -> bytes:

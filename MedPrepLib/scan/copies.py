@@ -12,7 +12,7 @@ from MedPrepLib.dicom.part10 import open_regular
 from MedPrepLib.dicom.series import SeriesGroup
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
-from MedPrepLib.hiccups import is_hiccup, patiently
+from MedPrepLib.hiccups import answered
 
 OBJECTS = ("rtstruct", "seg")
 """Kinds of groups that hold annotations."""
@@ -46,12 +46,8 @@ def without_copies(
 def _content(header: SliceHeader) -> Hashable:
     """A hash of the file; what cannot be read is no copy of anything."""
     try:
-        return header.size_bytes, patiently(lambda: _digest(header.path))
+        return header.size_bytes, answered(lambda: _digest(header.path))
     except ReadError:
-        return header.path
-    except OSError as error:
-        if not is_hiccup(error):
-            raise
         return header.path
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -12,7 +12,7 @@ from MedPrepLib.dicom.headers import NotDicomError, SliceHeader
 from MedPrepLib.dicom.neighbors import HeaderParser
 from MedPrepLib.errors import ReadError
 from MedPrepLib.findings import Finding
-from MedPrepLib.hiccups import is_hiccup, patiently
+from MedPrepLib.hiccups import answered
 from MedPrepLib.ledger import Ledger
 from MedPrepLib.scan.records import FilesSeen, Stamp, decoded, encoded, reading_of
 from MedPrepLib.scan.walk import Listing, prefix
@@ -99,7 +99,7 @@ class HeaderReader:
                     continue
                 name, size, mtime_ns, ctime_ns = stamp
                 try:
-                    header = self._answered(base + name)
+                    header = answered(partial(self._parse, base + name))
                 except ReadError as error:
                     failures.append(str(error))
                     continue
@@ -110,15 +110,6 @@ class HeaderReader:
             if self._ledger is not None:
                 self._ledger.keep_headers(listing.folder, self._reading, encoded(seen))
         return seen
-
-    def _answered(self, path: str) -> SliceHeader | None:
-        """The header, asked for again where a drive hiccups; ReadError when it stays away."""
-        try:
-            return patiently(lambda: self._parse(path))
-        except OSError as error:
-            if not is_hiccup(error):
-                raise
-            raise ReadError(f"a drive says: {os.strerror(error.errno or 0)}") from None
 
     def _parse(self, path: str) -> SliceHeader | None:
         try:
