@@ -65,7 +65,7 @@ class RunError(MedPrepError, RuntimeError):
 
 
 class OrderError(RunError, ValueError):
-    """A run that is asked for in words that contradict each other: a wrong call, not a failure."""
+    """A run or an export asked for in words that contradict each other: a wrong call."""
 
 
 class RecipeError(RunError):

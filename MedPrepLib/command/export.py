@@ -42,6 +42,7 @@ def export(
     seg.nrrd are new folders for other programs. Says what is not cleaned; see also medprep
     share-check.
     """
+    from MedPrepLib.errors import OrderError
     from MedPrepLib.export import export_cohort
 
     _require_used("--fold", fold is not None, kind, "monai")
@@ -49,21 +50,20 @@ def export(
     _require_used("--allow-network", allow_network, kind, "lmdb")
     if accept_face_risk and not public:
         raise click.UsageError("--accept-face-risk says something of exports with --public only")
-    if cohort.is_dir() and target.resolve().is_relative_to(cohort.resolve()):
-        raise click.UsageError(
-            f"{target} lies in the cohort, which holds nothing else; name a folder beside it"
+    try:
+        uncleaned = export_cohort(
+            cohort,
+            kind,
+            target,
+            allow_network=allow_network,
+            fold=fold,
+            modality=modality,
+            accept_burned_in=accept_burned_in,
+            public=public,
+            accept_face_risk=accept_face_risk,
         )
-    uncleaned = export_cohort(
-        cohort,
-        kind,
-        target,
-        allow_network=allow_network,
-        fold=fold,
-        modality=modality,
-        accept_burned_in=accept_burned_in,
-        public=public,
-        accept_face_risk=accept_face_risk,
-    )
+    except OrderError as error:
+        raise click.UsageError(str(error)) from None
     click.echo(f"Written: {target}")
     for sentence in uncleaned:
         click.echo(sentence)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from MedPrepLib import layout
-from MedPrepLib.errors import MedPrepError, RunError
+from MedPrepLib.errors import MedPrepError, OrderError, RunError
 from MedPrepLib.export.datasets import to_monai, to_nnunet
 from MedPrepLib.export.images import to_nifti, to_seg_nrrd
 from MedPrepLib.export.onefile import to_hdf5, to_lmdb
@@ -55,7 +55,7 @@ def export_cohort(
                 f"{option} goes with --to {own}, not with {kind}: it would be ignored"
             )
     if target.resolve().is_relative_to(cohort_dir.resolve()):
-        raise RunError(f"{target} lies in the cohort itself; name a place outside of it")
+        raise OrderError(f"{target} lies in the cohort itself; name a place outside of it")
     faces = require_no_face(cohort_dir, manifest, accept=accept_face_risk) if public else Faces()
     _require_nothing_private(cohort_dir)
     _write(open_cohort(cohort_dir), kind, target, allow_network, fold, modality)
